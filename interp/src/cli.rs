@@ -1,0 +1,150 @@
+//! The command line: what may be asked, and the exit status of each answer.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use stdlib::Error;
+use stdlib::exec::front::{self, FORBIDDEN, Launch};
+use stdlib::lab::{Journal, host};
+
+use crate::doctor;
+use crate::run::{self, Job};
+use crate::sources::Script;
+
+/// A script or usage error.
+pub const FAILED: u8 = 2;
+
+/// A scriptable shell for Linux namespace labs.
+///
+/// Without a command it reads lines from the terminal (or from standard input). Everything happens in a private lab
+/// that the kernel removes when nslab ends, however it ends.
+#[derive(Parser)]
+#[command(name = "nslab", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Exit status: 0 ok; 1 a check failed; 2 a script or usage error; 3 the environment forbids a \
+                        lab (see `nslab doctor`); 130 interrupted; a script's exit(N): N.")]
+struct Cli {
+    /// Evaluate EXPR, print its value, and end.
+    #[arg(short = 'c', value_name = "EXPR")]
+    command: Option<String>,
+
+    /// Work on the machine's own namespaces instead of a private lab (root only). What is made is journalled and removed at the end.
+    #[arg(long, global = true)]
+    host: bool,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a script (`-` is standard input).
+    Run {
+        /// The script.
+        script: PathBuf,
+        /// What the script gets from `args()`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Look for mistakes in scripts without running them.
+    Check {
+        /// The scripts.
+        #[arg(required = true)]
+        scripts: Vec<PathBuf>,
+    },
+    /// Print what this kernel and this user can do, row by row.
+    Doctor,
+    /// Print the reference of all functions and types, as Markdown.
+    Reference,
+    /// Undo what `--host` sessions that were killed have left.
+    Gc,
+}
+
+/// Does what the command line asks and returns the exit status.
+#[must_use]
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(FAILED);
+        }
+    };
+    let job = match (cli.verb, cli.command) {
+        (Some(Verb::Doctor), _) => return doctor::main(),
+        (Some(Verb::Gc), _) => return collect_garbage(),
+        (Some(Verb::Check { scripts }), _) => return run::check(&scripts),
+        (Some(Verb::Reference), _) => Ok(Job::Reference),
+        (Some(Verb::Run { script, args }), _) => read(&script).map(|script| Job::Script { script, args }),
+        (None, Some(text)) => Ok(Job::Expression(text)),
+        (None, None) => Ok(Job::Repl),
+    };
+    match job {
+        Ok(job) => launch(&job, cli.host),
+        Err(text) => {
+            complain(&text);
+            FAILED
+        }
+    }
+}
+
+/// Reads the script before the lab is made: there `/run`, and perhaps the file in it, is another.
+fn read(path: &Path) -> Result<Script, String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|e| format!("cannot read standard input: {e}"))?;
+        return Ok(Script::new("<stdin>", text, None));
+    }
+    Script::read(path)
+}
+
+fn launch(job: &Job, host: bool) -> u8 {
+    let journal = match open_journal(host) {
+        Ok(journal) => journal,
+        Err(error) => return forbidden(&error),
+    };
+    let path = Journal::path_of(std::process::id());
+    let cleanup = || {
+        if host {
+            for error in host::undo(&path) {
+                complain(&format!("while undoing: {error}"));
+            }
+        }
+    };
+    let interactive = matches!(job, Job::Repl) && std::io::stdin().is_terminal();
+    let launch = Launch { private: !host, interactive, cleanup: &cleanup };
+    let status = front::launch(&launch, || run::main(job, journal));
+    status.unwrap_or_else(|error| forbidden(&error))
+}
+
+fn open_journal(host: bool) -> Result<Option<Journal>, Error> {
+    if !host {
+        return Ok(None);
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::plain(stdlib::Kind::Permission, "`--host` needs root")
+            .hint("without `--host` everything works in a private lab, as an ordinary user"));
+    }
+    Journal::create(&Journal::path_of(std::process::id())).map(Some)
+}
+
+fn collect_garbage() -> u8 {
+    let (undone, errors) = host::collect_garbage();
+    for error in &errors {
+        complain(&error.to_string());
+    }
+    let _ = writeln!(std::io::stdout(), "{undone} left-over journals undone");
+    if errors.is_empty() { 0 } else { FAILED }
+}
+
+fn forbidden(error: &Error) -> u8 {
+    complain(&error.to_string());
+    if let Some(hint) = &error.hint {
+        let _ = writeln!(std::io::stderr(), "hint: {hint}");
+    }
+    FORBIDDEN
+}
+
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+}

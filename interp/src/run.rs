@@ -1,0 +1,147 @@
+//! What the interpreter's process does: a script, an expression, the reference, or the REPL.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use rhai::{Dynamic, Scope};
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
+use stdlib::lab::{Journal, Lab};
+
+use crate::cli::{FAILED, complain};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{STACK, for_syntax};
+use crate::interpreter::{Interpreter, Stop};
+use crate::sources::{Script, Sources};
+use crate::{reference, repl};
+
+/// What to do.
+pub enum Job {
+    /// Run a script.
+    Script {
+        /// The script.
+        script: Script,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// Evaluate and print.
+    Expression(String),
+    /// Print the reference.
+    Reference,
+    /// Read lines.
+    Repl,
+}
+
+/// Does the job and returns the exit status.
+pub fn main(job: &Job, journal: Option<Journal>) -> u8 {
+    match prepare(journal).and_then(|(lab, signals)| evaluate(job, &lab, signals).map_err(|e| e.to_string())) {
+        Ok(status) => status,
+        Err(text) => {
+            complain(&text);
+            FAILED
+        }
+    }
+}
+
+fn prepare(journal: Option<Journal>) -> Result<(Arc<Lab>, Signals), String> {
+    let lab = Lab::here(journal).map_err(|e| e.to_string())?;
+    let signals = Signals::new([SIGINT]).map_err(|e| format!("cannot handle signals: {e}"))?;
+    Ok((lab, signals))
+}
+
+/// Scripts run on a thread with a stack of their own; this one passes Ctrl-C on.
+fn evaluate(job: &Job, lab: &Arc<Lab>, mut signals: Signals) -> io::Result<u8> {
+    let handle = signals.handle();
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().name("script".into()).stack_size(STACK).spawn_scoped(scope, || {
+            let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| do_job(job, lab)));
+            handle.close();
+            status
+        })?;
+        for _ in &mut signals {
+            lab.exec().interrupt();
+        }
+        match worker.join() {
+            Ok(Ok(status)) => Ok(status),
+            _ => Ok(70), // a panic, already reported: a defect of ours (EX_SOFTWARE)
+        }
+    })
+}
+
+fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
+    match job {
+        Job::Script { script, args } => {
+            let interpreter = Interpreter::new(lab.clone(), script.folder.clone(), args);
+            report(&whole(&interpreter, &script.name, &script.text).map(drop))
+        }
+        Job::Expression(text) => {
+            let interpreter = Interpreter::new(lab.clone(), None, &[]);
+            let result = whole(&interpreter, "<command line>", text);
+            if let Ok(Some(shown)) = result.as_ref().map(|value| interpreter.show(value)) {
+                let _ = writeln!(io::stdout(), "{shown}");
+            }
+            report(&result.map(drop))
+        }
+        Job::Reference => {
+            let interpreter = Interpreter::new(lab.clone(), None, &[]);
+            let _ = write!(io::stdout(), "{}", reference::markdown(&interpreter.catalog));
+            0
+        }
+        Job::Repl => repl::main(Interpreter::new(lab.clone(), None, &[])),
+    }
+}
+
+fn whole(interpreter: &Interpreter, name: &str, text: &str) -> Result<Dynamic, Stop> {
+    let mut scope = Scope::new();
+    let ast = interpreter.compile(&scope, name, text)?;
+    interpreter.evaluate(&mut scope, &ast)
+}
+
+/// Shows what went wrong and returns the exit status.
+fn report(result: &Result<(), Stop>) -> u8 {
+    let Err(stop) = result else { return 0 };
+    if let Stop::Failed(diagnostic) = stop {
+        show(diagnostic);
+    }
+    stop.status()
+}
+
+/// Writes a diagnostic to standard error.
+pub(crate) fn show(diagnostic: &Diagnostic) {
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = io::stdout().flush();
+    let _ = io::stderr().write_all(diagnostic.render(colour).as_bytes());
+}
+
+/// Compiles scripts without running them; makes no lab.
+#[must_use]
+pub fn check(scripts: &[PathBuf]) -> u8 {
+    let work = || {
+        let engine = for_syntax();
+        let sources = Sources::default();
+        let mut status = 0;
+        for path in scripts {
+            match Script::read(path) {
+                Ok(script) => {
+                    sources.add(&script.name, &script.text);
+                    if let Err(error) = engine.compile(&script.text) {
+                        let catalog = stdlib::catalog::Catalog::default();
+                        show(&Diagnostic::of(&error.into(), &script.name, &catalog, &sources));
+                        status = FAILED;
+                    }
+                }
+                Err(text) => {
+                    complain(&text);
+                    status = FAILED;
+                }
+            }
+        }
+        status
+    };
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
+    })
+}

@@ -1,0 +1,210 @@
+//! Syntax of our own: `within NS { … }` and `check EXPR`.
+
+use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, Map, Position};
+use stdlib::bindings::RhaiResultOf;
+use stdlib::catalog::{Catalog, Function};
+use stdlib::lab::{NetNs, Place, Sandbox};
+
+/// The family under which the catalog lists syntax.
+const FAMILY: &str = "syntax";
+
+/// Registers both, and describes them in the catalog.
+pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
+    engine.register_custom_syntax(["within", "$expr$", "$block$"], false, within).expect("the symbols are well-formed");
+    engine.register_custom_syntax(["check", "$expr$"], false, check).expect("the symbols are well-formed");
+    let mut describe = |name: &str, shape: &str, doc: &str| {
+        catalog.functions.push(Function {
+            name: name.into(),
+            family: FAMILY.into(),
+            doc: doc.into(),
+            parameters: Vec::new(),
+            returns: shape.into(),
+        });
+    };
+    describe(
+        "within",
+        "within NS { … }",
+        r#"Runs the block inside a namespace, or in what `nsenter`, `unshare` or `hold` returned.
+
+Every function that is not told otherwise works there. `break`, `continue`, `return` and errors leave the block, and
+with it the namespace. The value of the block is the value of the whole.
+
+```rhai
+let ns1 = netns("netns1");
+within ns1 {
+    up("lo");
+    check ping("127.0.0.1").ok;
+}
+check !ping("127.0.0.1").ok;
+```
+"#,
+    );
+    describe(
+        "check",
+        "check EXPR",
+        r#"Fails the script unless the expression is true, and shows both sides of a comparison.
+
+An uncaught failure ends the script with exit status 1.
+
+```rhai
+check 6 * 7 == 42;
+let e = expect_error(|| { check 1 + 1 == 3; });
+check e.kind == "check" && e.message == "check failed: 2 == 3";
+```
+"#,
+    );
+}
+
+fn within(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
+    let value = cx.eval_expression_tree(&inputs[0])?.flatten();
+    let here = cx.tag_mut().read_lock::<Place>().map(|place| place.clone());
+    let target = enter(cx, here.as_ref(), &value)
+        .map_err(|(message, hint)| error(cx, "usage", message, Some(hint), inputs[0].position()))?;
+    let before = std::mem::replace(cx.tag_mut(), Dynamic::from(target));
+    let result = cx.eval_expression_tree(&inputs[1]);
+    // `break`, `return` and errors come this way too: restore first, then pass them on.
+    *cx.tag_mut() = before;
+    result
+}
+
+fn enter(
+    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
+    here: Option<&Place>,
+    value: &Dynamic,
+) -> Result<Place, (String, String)> {
+    if let Some(ns) = value.read_lock::<NetNs>() {
+        if ns.is_closed() {
+            return Err((format!("{} was deleted", ns.label()), "make it again with `netns(name)`".into()));
+        }
+        return Ok(here.map_or_else(|| Place::of(&ns), |here| here.entering(&ns)));
+    }
+    if let (Some(sandbox), Some(here)) = (value.read_lock::<Sandbox>(), here) {
+        return here.entering_sandbox(&sandbox).map_err(|e| (e.to_string(), e.hint.unwrap_or_default()));
+    }
+    let is = cx.engine().map_type_name(value.type_name());
+    let hint = match value.read_lock::<rhai::ImmutableString>() {
+        Some(name) => format!("a name is not a namespace yet: `within open_netns(\"{}\") {{ … }}`", *name),
+        None => "`within ns { … }`, with what `netns`, `hold`, `nsenter` or `unshare` returned".into(),
+    };
+    Err((format!("`within` takes a namespace, not {is}"), hint))
+}
+
+fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
+    let expression: &Expr = &inputs[0];
+    match verify(cx, expression)? {
+        None => Ok(Dynamic::UNIT),
+        Some(why) => {
+            let at = expression.start_position();
+            let mut failed = error(cx, "check", format!("check failed: {}", why.text), why.note, at);
+            if let (EvalAltResult::ErrorRuntime(value, _), Some((left, right))) = (&mut *failed, why.sides)
+                && let Some(mut map) = value.write_lock::<Map>()
+            {
+                map.insert("left".into(), left);
+                map.insert("right".into(), right);
+            }
+            Err(failed)
+        }
+    }
+}
+
+/// Why a check failed.
+struct Why {
+    text: String,
+    note: Option<String>,
+    sides: Option<(Dynamic, Dynamic)>,
+}
+
+/// Evaluates each part of the expression once; says which part is not as it should be.
+fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> RhaiResultOf<Option<Why>> {
+    match expression {
+        Expr::And(parts, _) => {
+            for part in parts.iter() {
+                if let Some(why) = verify(cx, part)? {
+                    return Ok(Some(why));
+                }
+            }
+            Ok(None)
+        }
+        Expr::FnCall(call, _) if call.args.len() == 2 && is_comparison(&call.name) => {
+            let left = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
+            let right = cx.eval_expression_tree(&(&call.args[1]).into())?.flatten();
+            if cx.engine().eval_binary_op::<bool>(call.name.as_str(), left.clone(), right.clone())? {
+                return Ok(None);
+            }
+            let text = format!("{} {} {}", show(cx, &left), call.name, show(cx, &right));
+            Ok(Some(Why { text, note: None, sides: Some((left, right)) }))
+        }
+        Expr::Dot(parts, flags, _) if flags.is_empty() && matches!(parts.rhs, Expr::Property(..)) => {
+            // `check ping(…).ok`: what the report says is what one wants to see.
+            let Expr::Property(property, _) = &parts.rhs else { return plain(cx, expression) };
+            let mut value = cx.eval_expression_tree(&(&parts.lhs).into())?.flatten();
+            let shown = value.clone();
+            let got = match value.read_lock::<Map>().map(|map| map.get(property.2.as_str()).cloned()) {
+                Some(got) => got.unwrap_or(Dynamic::UNIT),
+                None => cx.engine().eval_fn_call::<Dynamic>(format!("get${}", property.2), Some(&mut value), ())?,
+            };
+            let why = truth(cx, &got, expression.start_position())?;
+            Ok(why.map(|_| Why {
+                text: format!("`{}` is {}", property.2, show(cx, &got)),
+                note: Some(show(cx, &shown)),
+                sides: None,
+            }))
+        }
+        Expr::FnCall(call, _) if call.args.len() == 1 && call.name == "!" => {
+            let value = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
+            let why = truth(cx, &value, call.args[0].start_position())?;
+            Ok(why.is_none().then(|| Why { text: "it is true, `!` wants it false".into(), note: None, sides: None }))
+        }
+        other => plain(cx, other),
+    }
+}
+
+fn plain(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> RhaiResultOf<Option<Why>> {
+    let value = cx.eval_expression_tree(&expression.into())?.flatten();
+    truth(cx, &value, expression.start_position())
+}
+
+fn truth(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic, at: Position) -> RhaiResultOf<Option<Why>> {
+    match value.as_bool() {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(Why { text: "it is false".into(), note: None, sides: None })),
+        Err(_) => {
+            let is = cx.engine().map_type_name(value.type_name());
+            let hint = "check takes something that is true or false: a comparison, a property such as `.ok`";
+            Err(error(cx, "usage", format!("`check` takes true or false, not {is}"), Some(hint.into()), at))
+        }
+    }
+}
+
+fn is_comparison(name: &str) -> bool {
+    matches!(name, "==" | "!=" | "<" | "<=" | ">" | ">=")
+}
+
+/// The value as a reader of the failure wants to see it.
+fn show(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic) -> String {
+    let shown = cx.engine().eval_fn_call::<rhai::ImmutableString>("to_debug", None, (value.clone(),));
+    let shown = shown.map_or_else(|_| value.to_string(), |text| text.to_string());
+    if shown.chars().count() > 2_000 { shown.chars().take(2_000).chain("…".chars()).collect() } else { shown }
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]
+fn error(
+    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
+    kind: &str,
+    message: String,
+    hint: Option<String>,
+    at: Position,
+) -> Box<EvalAltResult> {
+    let mut map = Map::new();
+    map.insert("kind".into(), kind.into());
+    map.insert("message".into(), message.into());
+    map.insert("errno".into(), Dynamic::from(0_i64));
+    map.insert("hint".into(), hint.unwrap_or_default().into());
+    let number = |n: usize| Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX));
+    map.insert("line".into(), at.line().map_or(Dynamic::UNIT, number));
+    map.insert("position".into(), at.position().map_or(Dynamic::UNIT, number));
+    if let Some(source) = cx.source() {
+        map.insert("source".into(), source.into());
+    }
+    EvalAltResult::ErrorRuntime(map.into(), at).into()
+}

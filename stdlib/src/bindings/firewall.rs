@@ -1,0 +1,107 @@
+//! The packet filter.
+
+use rhai::{Dynamic, INT};
+
+use super::args::Here;
+use super::list::{List, Listed, register_list};
+use super::{bindings, register_type, value};
+use crate::net::firewall::{Chain, Firewall, Rule};
+
+value! { Rule, "Rule", "One rule of a chain.";
+    /// `ACCEPT`, `DROP`, a chain …; empty if the rule only counts or marks.
+    target: String = |rule| rule.target.clone();
+    /// The transport protocol; empty if any.
+    prot: String = |rule| rule.prot.clone();
+    /// Source addresses; empty if any.
+    source: String = |rule| rule.source.clone();
+    /// Destination addresses; empty if any.
+    destination: String = |rule| rule.destination.clone();
+    /// Everything else, in nft's words.
+    extra: String = |rule| rule.extra.clone();
+    /// The whole rule in nft's syntax; `<name>` stands for what is not understood.
+    text: String = |rule| rule.text.clone();
+    /// Packets counted; `()` if the rule does not count.
+    packets: Option<INT> = |rule| rule.packets.and_then(|n| INT::try_from(n).ok());
+    /// Bytes counted; `()` if the rule does not count.
+    bytes: Option<INT> = |rule| rule.bytes.and_then(|n| INT::try_from(n).ok());
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Listed for Rule {
+    const LIST: &'static str = "Rules";
+    const LIST_DOC: &'static str = "The rules of a chain, in the order in which they are asked.";
+}
+
+/// A chain and the table it is in.
+#[derive(Clone)]
+pub(crate) struct InTable {
+    family: String,
+    table: String,
+    chain: Chain,
+}
+
+impl std::fmt::Display for InTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}: {} rules", self.family, self.table, self.chain.name, self.chain.rules.len())
+    }
+}
+
+value! { InTable, "Chain", "A chain of rules.";
+    /// Its name.
+    name: String = |it| it.chain.name.clone();
+    /// The table it is in.
+    table: String = |it| it.table.clone();
+    /// The table's family: `ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`.
+    family: String = |it| it.family.clone();
+    /// Where packets enter it: `input`, `forward` …; `()` if only rules jump to it.
+    hook: Option<String> = |it| it.chain.hook.as_ref().map(|hook| hook.name.clone());
+    /// `ACCEPT` or `DROP`; `()` if it is not a base chain.
+    policy: Option<String> = |it| it.chain.policy.clone();
+    /// Its rules.
+    rules: List<Rule> = |it| it.chain.rules.clone().into();
+}
+
+impl Listed for InTable {
+    const LIST: &'static str = "Chains";
+    const LIST_DOC: &'static str = "Chains of rules.";
+}
+
+value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `iptables -L -n` does.";
+    /// Whether nothing filters here: no table of nf_tables at all.
+    is_empty: bool = |firewall| firewall.tables.is_empty();
+    /// The chains of all tables.
+    chains: List<InTable> = |firewall| {
+        let chains = firewall.tables.iter().flat_map(|table| table.chains.iter().map(|chain| InTable {
+            family: table.family.clone(), table: table.name.clone(), chain: chain.clone(),
+        }));
+        chains.collect::<Vec<_>>().into()
+    };
+    /// The names of the tables, as `family name`.
+    tables: rhai::Array = |firewall| {
+        firewall.tables.iter().map(|table| Dynamic::from(format!("{} {}", table.family, table.name))).collect()
+    };
+}
+
+bindings! { "firewall", types: [
+        register_type::<Firewall>, register_type::<InTable>, register_list::<InTable>,
+        register_type::<Rule>, register_list::<Rule>
+    ];
+
+    /// Reads the packet filter of a namespace: what `nft` and today's `iptables` write.
+    ///
+    /// Like `iptables -L -n`, and `nft list ruleset` for the other tables. Rules of `iptables-legacy` are not in it.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// print(firewall(ns1));
+    /// check firewall(ns1).is_empty;
+    /// ```
+    fn firewall(ns: Here) -> Firewall {
+        ns.net().net()?.firewall()
+    }
+}

@@ -1,0 +1,199 @@
+//! The script side: one file a family, and in it each function once, with its documentation and example.
+//!
+//! [`bindings!`] turns a documented Rust function into a [`Binding`]: name, parameters, what it returns, text. Help,
+//! completion, reference and tests are computed from that; the arguments are taken by their types ([`args`]), so a
+//! misuse gets the same kind of answer everywhere.
+
+use std::any::TypeId;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, EvalAltResult};
+
+use crate::catalog::{Catalog, Function, Parameter, Property, Type};
+use crate::error::Result;
+use crate::lab::{Lab, Place};
+use args::Call;
+
+pub mod args;
+mod errors;
+mod firewall;
+mod link;
+pub mod list;
+mod namespace;
+mod netns;
+mod options;
+mod ping;
+mod process;
+mod route;
+mod script;
+mod sysctl;
+
+pub use errors::{from_map, to_rhai};
+
+/// The families: a new one is one more line.
+const FAMILIES: [&Family; 9] = [
+    &netns::FAMILY,
+    &link::FAMILY,
+    &route::FAMILY,
+    &ping::FAMILY,
+    &firewall::FAMILY,
+    &process::FAMILY,
+    &namespace::FAMILY,
+    &sysctl::FAMILY,
+    &script::FAMILY,
+];
+
+/// What scripts get, or the error they catch.
+pub type RhaiResultOf<T> = std::result::Result<T, Box<EvalAltResult>>;
+
+/// Functions that belong together, and the types they return.
+pub(crate) struct Family {
+    pub name: &'static str,
+    pub bindings: &'static [Binding],
+    pub types: &'static [fn(&mut Engine, &Arc<Lab>) -> Type],
+}
+
+/// One function.
+pub(crate) struct Binding {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub parameters: &'static [Parameter],
+    pub returns: &'static str,
+    pub call: fn(&mut Call<'_>) -> Result<Dynamic>,
+}
+
+/// A value that scripts see: it prints itself, and has named properties.
+pub(crate) trait Value: Display + Clone + Send + Sync + 'static {
+    /// Its name in scripts.
+    const NAME: &'static str;
+    /// One sentence about it.
+    const DOC: &'static str;
+    /// Its properties.
+    fn properties() -> &'static [Getter<Self>];
+}
+
+/// One property of a value.
+pub(crate) struct Getter<T: 'static> {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub returns: &'static str,
+    pub get: fn(&T, &Arc<Lab>) -> Result<Dynamic>,
+}
+
+/// Documented functions, as a family.
+macro_rules! bindings {
+    ($family:literal, types: [$($type:expr),* $(,)?];
+     $($(#[doc = $doc:literal])+ fn $name:ident($($arg:ident: $of:ty),* $(,)?) -> $out:ty $body:block)*) => {
+        pub(super) const FAMILY: crate::bindings::Family = crate::bindings::Family {
+            name: $family,
+            types: &[$($type),*],
+            bindings: &[$(crate::bindings::Binding {
+                name: stringify!($name),
+                doc: concat!($($doc, "\n"),+),
+                parameters: &[$(crate::catalog::Parameter {
+                    name: stringify!($arg),
+                    of: <$of as crate::bindings::args::Arg>::TYPE,
+                    optional: <$of as crate::bindings::args::Arg>::OPTIONAL,
+                    keys: <$of as crate::bindings::args::Arg>::KEYS,
+                    most: <$of as crate::bindings::args::Arg>::MOST,
+                }),*],
+                returns: <$out as crate::bindings::args::Out>::TYPE,
+                call: |call| {
+                    $(let $arg = <$of as crate::bindings::args::Arg>::take(call, stringify!($arg))?;)*
+                    call.finish()?;
+                    let run = || -> crate::error::Result<$out> { $body };
+                    Ok(crate::bindings::args::Out::out(run()?))
+                },
+            }),*],
+        };
+    };
+}
+pub(crate) use bindings;
+
+/// Documented properties of a type, and how to get them.
+macro_rules! value {
+    ($type:ty, $name:literal, $about:literal;
+     $($(#[doc = $doc:literal])+ $property:ident: $out:ty = |$this:ident $(, $lab:ident)?| $body:expr;)*) => {
+        impl crate::bindings::Value for $type {
+            const NAME: &'static str = $name;
+            const DOC: &'static str = $about;
+            fn properties() -> &'static [crate::bindings::Getter<Self>] {
+                &[$(crate::bindings::Getter {
+                    name: stringify!($property),
+                    doc: concat!($($doc, "\n"),+),
+                    returns: <$out as crate::bindings::args::Out>::TYPE,
+                    get: |$this, _lab| {
+                        $(let $lab = _lab;)?
+                        let value: $out = $body;
+                        Ok(crate::bindings::args::Out::out(value))
+                    },
+                }),*]
+            }
+        }
+    };
+}
+pub(crate) use value;
+
+/// Registers everything with `engine` and returns what there is.
+pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
+    engine.set_default_tag(Dynamic::from(Place::of(lab.root())));
+    let mut catalog = Catalog::default();
+    engine.register_type_with_name::<Place>("Place");
+    for family in FAMILIES {
+        for register in family.types {
+            catalog.types.push(register(engine, lab));
+        }
+        for binding in family.bindings {
+            register_function(engine, lab, binding);
+            catalog.functions.push(Function {
+                name: binding.name.into(),
+                family: family.name.into(),
+                doc: crate::catalog::unindent(binding.doc),
+                parameters: binding.parameters.to_vec(),
+                returns: binding.returns.into(),
+            });
+        }
+    }
+    script::override_sleep(engine, lab);
+    catalog
+}
+
+fn register_function(engine: &mut Engine, lab: &Arc<Lab>, binding: &'static Binding) {
+    let needed = binding.parameters.iter().filter(|p| !p.optional).count();
+    let most: usize = binding.parameters.iter().map(|p| p.most).sum();
+    for count in needed..=most {
+        let lab = lab.clone();
+        // Every argument is taken as it comes: which it is, the parameter's type decides, and says so if it cannot.
+        engine.register_raw_fn(binding.name, vec![TypeId::of::<Dynamic>(); count], move |cx, args| {
+            let mut call = Call::new(&lab, &cx, binding, args);
+            (binding.call)(&mut call).map_err(|error| to_rhai(&error, &cx))
+        });
+    }
+}
+
+/// Registers a type with its name, print, and properties.
+pub(crate) fn register_type<T: Value>(engine: &mut Engine, lab: &Arc<Lab>) -> Type {
+    engine.register_type_with_name::<T>(T::NAME);
+    engine.register_fn("to_string", |value: &mut T| value.to_string());
+    engine.register_fn("to_debug", |value: &mut T| value.to_string());
+    let mut properties = Vec::new();
+    for getter in T::properties() {
+        let lab = lab.clone();
+        engine.register_raw_fn(format!("get${}", getter.name), [TypeId::of::<T>()], move |cx, args| {
+            let value = read::<T>(args[0]);
+            (getter.get)(&value, &lab).map_err(|error| to_rhai(&error, &cx))
+        });
+        properties.push(Property {
+            name: getter.name.into(),
+            doc: crate::catalog::unindent(getter.doc),
+            returns: getter.returns.into(),
+        });
+    }
+    Type { name: T::NAME.into(), doc: T::DOC.into(), properties }
+}
+
+/// The value behind an argument whose type the engine has checked.
+fn read<T: Clone + 'static>(arg: &mut Dynamic) -> T {
+    arg.read_lock::<T>().expect("the engine calls a getter with its own type").clone()
+}

@@ -1,0 +1,220 @@
+//! Namespaces of all eight kinds: look at them, compare, hold, enter, make.
+
+use std::sync::Arc;
+
+use rhai::INT;
+
+use super::args::{Arg, Call, Current, Kinds, Pid};
+use super::list::{List, Listed, register_list};
+use super::{bindings, register_type, value};
+use crate::error::{Error, Result};
+use crate::exec::handle::{NsHandle, NsKind};
+use crate::lab::{Lab, NetNs, Sandbox};
+use crate::ns::{self, NsEntry};
+
+value! { NsEntry, "NsEntry", "One line of `ls -l /proc/PID/ns`.";
+    /// The kind: `cgroup`, `ipc`, `mnt`, `net`, `pid`, `time`, `user`, `uts`, and two `…_for_children`.
+    name: String = |entry| entry.name.clone();
+    /// The number of the namespace: the same number, the same namespace, as long as both live.
+    inode: INT = |entry| INT::try_from(entry.inode).unwrap_or(0);
+    /// What the link points to: `net:[4026531840]`.
+    target: String = |entry| entry.target.clone();
+}
+
+impl Listed for NsEntry {
+    const LIST: &'static str = "NsList";
+    const LIST_DOC: &'static str =
+        "The namespaces of a process. Prints as `ls -l /proc/PID/ns` does, without the dates.";
+}
+
+value! { Sandbox, "Sandbox", "Namespaces that are held: `within` and `exec` enter them.";
+    /// The kinds it holds.
+    kinds: rhai::Array = |sandbox| sandbox.handles()?.iter().map(|h| rhai::Dynamic::from(h.kind().file())).collect();
+    /// Its network namespace, if that is one of the kinds; else `()`.
+    net: Option<NetNs> = |sandbox| sandbox.net()?;
+}
+
+/// A namespace to look at: that of a process and a kind, a handle, or the current one.
+pub(crate) enum Look {
+    Net(NetNs),
+    Process(u32, NsKind),
+    Sandbox(Sandbox, NsKind),
+}
+
+impl Look {
+    fn open(&self) -> Result<NsHandle> {
+        match self {
+            Self::Net(ns) => ns.handle(),
+            Self::Process(pid, kind) => ns::open(*pid, *kind),
+            Self::Sandbox(sandbox, kind) => sandbox
+                .handles()?
+                .into_iter()
+                .find(|handle| handle.kind() == *kind)
+                .ok_or_else(|| Error::usage(format!("the {} has no {} namespace", sandbox.label(), kind.file()))),
+        }
+    }
+
+    fn inode(&self) -> Result<u64> {
+        match self {
+            Self::Net(ns) => Ok(ns.handle()?.inode().ino),
+            // The link can be read where the namespace may not be opened.
+            Self::Process(pid, kind) => ns::list(*pid)?
+                .into_iter()
+                .find(|entry| entry.name == kind.file())
+                .map(|entry| entry.inode)
+                .ok_or_else(|| Error::usage(format!("this kernel has no {} namespaces", kind.file()))),
+            Self::Sandbox(..) => Ok(self.open()?.inode().ino),
+        }
+    }
+}
+
+impl Arg for Look {
+    const TYPE: &'static str = "NetNs or pid";
+    const OPTIONAL: bool = true;
+    const MOST: usize = 2;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if call.left() == 0 {
+            return Ok(Self::Net(Current::take(call, name)?.0.net));
+        }
+        let kind = |call: &mut Call<'_>| if call.left() > 0 { NsKind::take(call, "kind") } else { Ok(NsKind::Net) };
+        if let Some(sandbox) = call.take_sandbox() {
+            return Ok(Self::Sandbox(sandbox, kind(call)?));
+        }
+        if let Some(ns) = call.take_net()? {
+            return Ok(Self::Net(ns));
+        }
+        let pid = Pid::take(call, name)
+            .map_err(|e| e.hint("a namespace, or a process number and a kind: `ns_inode(1, \"net\")`"))?;
+        Ok(Self::Process(pid.0, kind(call)?))
+    }
+}
+
+/// Two things that may be in the same namespace.
+pub(crate) enum Member {
+    Net(NetNs),
+    Process(u32),
+}
+
+impl Member {
+    fn open(&self, kind: NsKind) -> Result<NsHandle> {
+        match self {
+            Self::Net(ns) if kind == NsKind::Net => ns.handle(),
+            Self::Net(ns) => {
+                Err(Error::usage(format!("{} is a network namespace, not a {} one", ns.label(), kind.file())))
+            }
+            Self::Process(pid) => ns::open(*pid, kind),
+        }
+    }
+}
+
+impl Arg for Member {
+    const TYPE: &'static str = "NetNs or pid";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        match call.take_net()? {
+            Some(ns) => Ok(Self::Net(ns)),
+            None => Pid::take(call, name).map(|pid| Self::Process(pid.0)),
+        }
+    }
+}
+
+bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEntry>, register_type::<Sandbox>];
+
+    /// Lists the namespaces of a process.
+    ///
+    /// Like `ls -l /proc/PID/ns`.
+    ///
+    /// ```rhai
+    /// print(ns_list(1));
+    /// check "net" in ns_list(1).map(|ns| ns.name);
+    /// ```
+    fn ns_list(pid: Pid) -> List<NsEntry> {
+        Ok(ns::list(pid.0)?.into())
+    }
+
+    /// Returns the inode number of a namespace: of a handle, of a process and a kind, or of the current network.
+    ///
+    /// Like `readlink /proc/PID/ns/KIND`. The kernel uses numbers again once a namespace is gone.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// check ns_inode(1, "net") == ns_inode();
+    /// check ns_inode(ns1) != ns_inode();
+    /// within ns1 { check ns_inode() == ns_inode(ns1); }
+    /// ```
+    fn ns_inode(of: Look) -> INT {
+        of.inode().map(|ino| INT::try_from(ino).unwrap_or(0))
+    }
+
+    /// Tells whether two processes, or a process and a namespace, are in the same namespace of `kind` (default net).
+    ///
+    /// Both are held open and compared by device and inode, so a reused number cannot deceive it.
+    ///
+    /// ```rhai
+    /// let p = start("sleep 60");
+    /// let q = start(netns("netns1"), "sleep 60");
+    /// check same_ns(1, p.pid, "net");
+    /// check !same_ns(1, q.pid, "net");
+    /// check same_ns(1, q.pid, "uts");
+    /// ```
+    fn same_ns(a: Member, b: Member, kind: Option<NsKind>) -> bool {
+        let kind = kind.unwrap_or(NsKind::Net);
+        Ok(a.open(kind)?.is(&b.open(kind)?))
+    }
+
+    /// Opens a network namespace once more and keeps it open: it lives on after `delete`, without any process.
+    ///
+    /// The returned handle can be entered like a namespace, until `release`.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let cable = veth("veth0", ns1, "veth1");
+    /// let h = hold(ns1);
+    /// delete(ns1);
+    /// check exists("veth0");              // the other end lives, so the namespace does
+    /// check links(h).len == 2;
+    /// release(h);
+    /// wait_gone(cable.a);
+    /// ```
+    fn hold(lab: Arc<Lab>, ns: NetNs) -> Sandbox {
+        Sandbox::hold(&lab, &ns)
+    }
+
+    /// Closes what `hold`, `nsenter` or `unshare` keeps open. Returns whether there was anything to close.
+    ///
+    /// ```rhai
+    /// let h = hold(netns("netns1"));
+    /// check release(h);
+    /// check !release(h);
+    /// ```
+    fn release(sandbox: Sandbox) -> bool {
+        Ok(sandbox.release())
+    }
+
+    /// Opens namespaces of a process, to be entered by `within` or `exec`.
+    ///
+    /// Like `nsenter -t PID -m -n`: the kinds are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
+    ///
+    /// ```rhai
+    /// let p = start(netns("netns1"), "sleep 60");
+    /// within nsenter(p.pid, ["mount", "net"]) { check links().len == 1; }
+    /// check exec(nsenter(1, ["uts"]), "hostname").ok;
+    /// ```
+    fn nsenter(lab: Arc<Lab>, pid: Pid, kinds: Kinds) -> Sandbox {
+        Sandbox::of_process(&lab, pid.0, &kinds.0)
+    }
+
+    /// Makes new namespaces of the given kinds and returns them, to be entered by `within` or `exec`.
+    ///
+    /// Like `unshare(1)`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
+    ///
+    /// ```rhai
+    /// let box = unshare(["pid", "mount", "uts"]);
+    /// exec(box, "hostname inside");
+    /// check exec(box, "hostname").stdout == "inside\n";
+    /// check exec("hostname").stdout != "inside\n";
+    /// check exec(box, ["sh", "-c", "echo $$"]).stdout.to_int() < 10;    // it believes to be almost alone
+    /// ```
+    fn unshare(lab: Arc<Lab>, kinds: Kinds) -> Sandbox {
+        Sandbox::make(&lab, &kinds.0)
+    }
+}

@@ -1,0 +1,206 @@
+//! Ping.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhai::INT;
+
+use super::args::{Here, Nodes, Opts, Target};
+use super::list::{List, Listed, register_list};
+use super::options::{FromOptions, Options};
+use super::{bindings, register_type, value};
+use crate::catalog::Key;
+use crate::error::{Error, Result};
+use crate::lab::{Lab, NetNs};
+use crate::net::link::Which;
+use crate::net::ping::{Pair, PingOptions, PingReply, PingReport, ping_all};
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+value! { PingReply, "PingReply", "One reply, or one complaint, with the time it took.";
+    /// Number of the request, from 1.
+    seq: INT = |reply| INT::from(reply.seq);
+    /// Who answered.
+    from: String = |reply| reply.from.to_string();
+    /// Bytes of the reply.
+    bytes: INT = |reply| INT::try_from(reply.bytes).unwrap_or(0);
+    /// Time to live of the reply; `()` if unknown.
+    ttl: Option<INT> = |reply| reply.ttl.map(INT::from);
+    /// Round-trip time, milliseconds, by the kernel's receive stamp.
+    time: f64 = |reply| millis(reply.rtt);
+    /// The complaint; `()` for a reply.
+    error: Option<String> = |reply| reply.error.clone();
+}
+
+impl Listed for PingReply {
+    const LIST: &'static str = "PingReplies";
+    const LIST_DOC: &'static str = "Replies in the order of their arrival.";
+}
+
+value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.";
+    /// Whether every request was answered.
+    ok: bool = |report| report.ok();
+    /// Whom we asked.
+    addr: String = |report| report.target.to_string();
+    /// Requests that left.
+    sent: INT = |report| INT::from(report.sent);
+    /// Requests that were answered.
+    received: INT = |report| INT::from(report.received);
+    /// Share of requests without a reply, 0.0 to 1.0.
+    loss: f64 = |report| report.loss();
+    /// Mean round-trip time, milliseconds; `()` without a reply.
+    rtt: Option<f64> = |report| report.rtt_summary().map(|[_, mean, _, _]| mean);
+    /// Smallest round-trip time, milliseconds; `()` without a reply.
+    rtt_min: Option<f64> = |report| report.rtt_summary().map(|[min, ..]| min);
+    /// Largest round-trip time, milliseconds; `()` without a reply.
+    rtt_max: Option<f64> = |report| report.rtt_summary().map(|[_, _, max, _]| max);
+    /// Why there was no reply: "Network is unreachable", "Destination Host Unreachable", "no reply within 4s"; `()` if there was one.
+    error: Option<String> = |report| report.error.clone();
+    /// The error number behind `error`; `()` if there is none.
+    errno: Option<INT> = |report| report.errno.map(|errno| INT::from(errno as i32));
+    /// Replies and complaints.
+    replies: List<PingReply> = |report| report.replies.clone().into();
+}
+
+impl FromOptions for PingOptions {
+    const KEYS: &'static [Key] = &[
+        Key { name: "count", doc: "requests to send, 1 to 65535; default 1" },
+        Key { name: "interval", doc: "time between two requests; default \"200ms\"" },
+        Key { name: "size", doc: "bytes of data in each, 0 to 65507; default 56" },
+        Key { name: "timeout", doc: "how long to wait for the last reply; default \"4s\", time for ARP to give up" },
+        Key { name: "ttl", doc: "routers a request may cross, plus one, 1 to 255; default 64" },
+    ];
+    fn from(options: &mut Options) -> Result<Self> {
+        let usual = Self::default();
+        let small = |n: INT| u16::try_from(n).unwrap_or(u16::MAX);
+        Ok(Self {
+            count: options.number("count", 1..=65_535)?.map_or(usual.count, small),
+            interval: options.duration("interval")?.unwrap_or(usual.interval),
+            size: options.number("size", 0..=65_507)?.map_or(usual.size, small),
+            timeout: options.duration("timeout")?.unwrap_or(usual.timeout),
+            ttl: options.number("ttl", 1..=255)?.and_then(|n| u8::try_from(n).ok()),
+        })
+    }
+}
+
+/// Who reached whom.
+#[derive(Clone)]
+pub(crate) struct Matrix {
+    nodes: Vec<String>,
+    pairs: Vec<Pair>,
+}
+
+value! { Matrix, "PingAll", "Who reached whom. Prints as Mininet's `pingall` does.";
+    /// Whether everybody reached everybody.
+    ok: bool = |matrix| matrix.received() == matrix.pairs.len();
+    /// Requests that left.
+    sent: INT = |matrix| INT::try_from(matrix.pairs.len()).unwrap_or(0);
+    /// Requests that were answered.
+    received: INT = |matrix| INT::try_from(matrix.received()).unwrap_or(0);
+    /// Pairs without a reply, as `a -> b: why`.
+    lost: rhai::Array = |matrix| matrix.lost().map(rhai::Dynamic::from).collect();
+}
+
+impl Matrix {
+    fn received(&self) -> usize {
+        self.pairs.iter().filter(|pair| pair.rtt.is_some()).count()
+    }
+
+    fn lost(&self) -> impl Iterator<Item = String> + '_ {
+        let lost = self.pairs.iter().filter(|pair| pair.rtt.is_none());
+        lost.map(|pair| {
+            let why = pair.error.as_deref().unwrap_or("no reply");
+            format!("{} -> {}: {why}", self.nodes[pair.from], self.nodes[pair.to])
+        })
+    }
+}
+
+impl fmt::Display for Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (from, node) in self.nodes.iter().enumerate() {
+            let row = self.pairs.iter().filter(|pair| pair.from == from);
+            let reached: Vec<_> =
+                row.map(|pair| if pair.rtt.is_some() { self.nodes[pair.to].as_str() } else { "X" }).collect();
+            writeln!(f, "{node} -> {}", reached.join(" "))?;
+        }
+        let (all, received) = (self.pairs.len(), self.received());
+        let dropped = ((all - received) * 100).checked_div(all).unwrap_or(0);
+        write!(f, "Results: {dropped}% dropped ({received}/{all} received)")?;
+        let full = |pair: &Pair| pair.error.as_deref() == Some(nix::errno::Errno::ENOBUFS.desc());
+        if self.pairs.iter().any(full) {
+            write!(
+                f,
+                "\nThe neighbour table is full: one for all namespaces of the machine (net.ipv4.neigh.default.gc_thresh3)."
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The first address of a namespace that others could reach.
+fn address_of(ns: &NetNs) -> Result<std::net::IpAddr> {
+    let addrs = ns.net()?.addrs(None)?;
+    let mut usable = addrs.iter().filter(|addr| addr.scope == "global").map(|addr| addr.net.addr());
+    usable.next().ok_or_else(|| {
+        Error::usage(format!("{} has no address to ping", ns.label())).hint("give it one: `up(link, \"10.0.0.1/24\")`")
+    })
+}
+
+/// How long to wait for stragglers.
+pub(crate) struct PingAllOptions(Duration);
+
+impl FromOptions for PingAllOptions {
+    const KEYS: &'static [Key] = &[Key { name: "timeout", doc: "how long to wait for the last reply; default \"4s\"" }];
+    fn from(options: &mut Options) -> Result<Self> {
+        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(4))))
+    }
+}
+
+bindings! { "ping", types: [
+        register_type::<PingReport>, register_type::<PingReply>, register_list::<PingReply>, register_type::<Matrix>
+    ];
+
+    /// Sends ICMP echo requests to `addr` and reports what came back.
+    ///
+    /// Like `ping -c COUNT ADDR`. That nobody answers is a result (`ok` is false, `error` says why), not an error.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let r = ping(ns1, "127.0.0.1");
+    /// check r.error == "Network is unreachable";     // lo is DOWN
+    /// up(ns1, "lo");
+    /// check ping(ns1, "127.0.0.1", #{count: 3, interval: "10ms"}).received == 3;
+    /// ```
+    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> PingReport {
+        let net = ns.net().net()?;
+        let scope = match &addr.zone {
+            Some(zone) => net.link(Which::Name(zone))?.index,
+            None => 0,
+        };
+        net.ping(addr.addr, scope, &opts.0)
+    }
+
+    /// Pings every namespace from every other, once, and reports who reached whom.
+    ///
+    /// Each is pinged at its first global address. All requests leave before the first late reply is waited for.
+    ///
+    /// ```rhai
+    /// let a = netns("a");
+    /// let b = netns("b");
+    /// let cable = veth(a, "eth0", b, "eth0");
+    /// up(cable.a, "10.0.0.1/24");
+    /// up(cable.b, "10.0.0.2/24");
+    /// check pingall([a, b]).ok;
+    /// ```
+    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> Matrix {
+        let _ = &lab;
+        let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
+        let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
+        let all: Vec<_> = nets.iter().map(|net| &**net).zip(addrs).collect();
+        let pairs = ping_all(&all, opts.0.0)?;
+        Ok(Matrix { nodes: nodes.0.iter().map(NetNs::short).collect(), pairs })
+    }
+}

@@ -1,0 +1,184 @@
+//! Programs: run one to its end, or start one and keep a handle.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rhai::{Dynamic, INT};
+
+use super::args::{Arg, Argv, Call, Here, Opts};
+use super::options::{FromOptions, Options};
+use super::{bindings, register_type, value};
+use crate::catalog::Key;
+use crate::error::{Error, Result};
+use crate::lab::Lab;
+use crate::lab::process::{Output, Process, run, run_in_terminal};
+
+value! { Output, "Output", "What a program left behind. Prints what it wrote.";
+    /// Whether its exit code is 0.
+    ok: bool = |output| output.ended.code == 0;
+    /// Its exit code; 128 + signal if a signal ended it.
+    code: INT = |output| INT::from(output.ended.code);
+    /// The signal that ended it; `()` if none did.
+    signal: Option<INT> = |output| output.ended.signal.map(INT::from);
+    /// What it wrote to standard output.
+    stdout: String = |output| output.stdout.clone();
+    /// What it wrote to standard error.
+    stderr: String = |output| output.stderr.clone();
+    /// The lines of standard output.
+    lines: rhai::Array = |output| output.stdout.lines().map(|line| Dynamic::from(line.to_owned())).collect();
+    /// How long it ran, milliseconds.
+    time: f64 = |output| output.time.as_secs_f64() * 1000.0;
+}
+
+value! { Process, "Process", "A program in the background. It ends with the lab at the latest.";
+    /// Its number in the lab.
+    pid: INT = |process| INT::from(process.pid());
+    /// The command it was started with.
+    command: String = |process| process.command();
+    /// Whether it still runs.
+    alive: bool = |process| process.ended().is_none();
+    /// Its exit code; `()` while it runs.
+    code: Option<INT> = |process| process.ended().map(|ended| INT::from(ended.code));
+    /// What it wrote to standard output so far (the last MiB).
+    stdout: String = |process| process.output().0;
+    /// What it wrote to standard error so far (the last MiB).
+    stderr: String = |process| process.output().1;
+}
+
+/// How a program is run.
+pub(crate) struct ExecOptions {
+    stdin: Option<String>,
+    timeout: Duration,
+    terminal: bool,
+}
+
+impl FromOptions for ExecOptions {
+    const KEYS: &'static [Key] = &[
+        Key { name: "stdin", doc: "text for its standard input; default none" },
+        Key { name: "timeout", doc: "kill it after this time; default \"30s\"" },
+        Key { name: "terminal", doc: "give it the terminal and capture nothing; default false" },
+    ];
+    fn from(options: &mut Options) -> Result<Self> {
+        let terminal = options.flag("terminal")?.unwrap_or(false);
+        let stdin = options.text("stdin")?;
+        if terminal && stdin.is_some() {
+            return Err(Error::usage("`stdin` and `terminal` exclude each other"));
+        }
+        Ok(Self { stdin, terminal, timeout: options.duration("timeout")?.unwrap_or(Duration::from_secs(30)) })
+    }
+}
+
+/// How long to wait for an end.
+pub(crate) struct WaitOptions(Duration);
+
+impl FromOptions for WaitOptions {
+    const KEYS: &'static [Key] = &[Key { name: "timeout", doc: "how long to wait; default \"30s\"" }];
+    fn from(options: &mut Options) -> Result<Self> {
+        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(30))))
+    }
+}
+
+/// A signal, by name with or without `SIG`, or by number.
+pub(crate) struct SignalArg(Signal);
+
+impl fmt::Display for SignalArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Arg for SignalArg {
+    const TYPE: &'static str = "string";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        let value = <Dynamic as Arg>::take(call, name)?;
+        let signal = match value.as_int() {
+            Ok(number) => i32::try_from(number).ok().and_then(|n| Signal::try_from(n).ok()),
+            Err(_) => {
+                let text = value.to_string().to_uppercase();
+                let full = if text.starts_with("SIG") { text } else { format!("SIG{text}") };
+                full.parse().ok()
+            }
+        };
+        signal.map(Self).ok_or_else(|| {
+            Error::usage(format!("`{}` is no signal", crate::name::printable(&value.to_string())))
+                .hint("\"TERM\" (the default), \"KILL\", \"INT\", \"HUP\", \"STOP\", \"CONT\" …: see signal(7)")
+        })
+    }
+}
+
+bindings! { "processes", types: [register_type::<Output>, register_type::<Process>];
+
+    /// Runs a program to its end and returns what it wrote and how it ended.
+    ///
+    /// Like `ip netns exec NS COMMAND…`. A string is split into words as a shell does it, but no shell runs; an array
+    /// is taken word by word. In a namespace the program sees that namespace's `/sys`.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// print(exec(ns1, "ip link list"));
+    /// check exec(["sh", "-c", "echo $((40 + 2))"]).stdout == "42\n";
+    /// check exec("cat", #{stdin: "hello"}).stdout == "hello";
+    /// check exec("false").code == 1;
+    /// ```
+    fn exec(lab: Arc<Lab>, ns: Here, command: Argv, opts: Opts<ExecOptions>) -> Output {
+        if opts.0.terminal {
+            let started = std::time::Instant::now();
+            let ended = run_in_terminal(&lab, &ns.0, &command.0)?;
+            let (stdout, stderr) = (String::new(), String::new());
+            return Ok(Output { argv: command.0.clone(), ended, stdout, stderr, time: started.elapsed() });
+        }
+        run(&lab, &ns.0, &command.0, opts.0.stdin.clone(), opts.0.timeout)
+    }
+
+    /// Starts a program in the background and returns its handle at once.
+    ///
+    /// It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let p = start(ns1, "sleep 60");
+    /// check p.alive;
+    /// check same_ns(ns1, p.pid);
+    /// ```
+    fn start(lab: Arc<Lab>, ns: Here, command: Argv) -> Process {
+        Process::start(&lab, &ns.0, &command.0)
+    }
+
+    /// Waits for the end of a background process and returns what it wrote and how it ended.
+    ///
+    /// ```rhai
+    /// let p = start(["sh", "-c", "echo done; exit 3"]);
+    /// let r = wait(p);
+    /// check r.code == 3;
+    /// check r.stdout == "done\n";
+    /// ```
+    fn wait(lab: Arc<Lab>, process: Process, opts: Opts<WaitOptions>) -> Output {
+        process.wait(&lab, opts.0.0)
+    }
+
+    /// Sends a signal to a background process, TERM if none is named, and returns its handle.
+    ///
+    /// ```rhai
+    /// let p = start("sleep 60");
+    /// kill(p);
+    /// check wait(p).signal == 15;
+    /// ```
+    fn kill(process: Process, signal: Option<SignalArg>) -> Process {
+        process.signal(signal.as_ref().map_or(Signal::SIGTERM, |signal| signal.0))?;
+        Ok(process.clone())
+    }
+
+    /// Tells whether a background process still runs.
+    ///
+    /// ```rhai
+    /// let p = start("sleep 60");
+    /// check alive(p);
+    /// wait(kill(p, "KILL"));
+    /// check !alive(p);
+    /// ```
+    fn alive(process: Process) -> bool {
+        Ok(process.ended().is_none())
+    }
+}

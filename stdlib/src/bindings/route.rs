@@ -1,0 +1,249 @@
+//! Routes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+use rhai::INT;
+
+use super::args::{Arg, Call, Here, Opts, Target, parse_net};
+use super::list::{List, Listed, register_list};
+use super::options::{FromOptions, Options};
+use super::{bindings, register_type, value};
+use crate::catalog::Key;
+use crate::error::{Error, Result};
+use crate::lab::{Lab, NetNs};
+use crate::name::IfName;
+use crate::net::link::Which;
+use crate::net::route::{NewRoute, RouteInfo};
+
+/// A route, with the name of its link.
+#[derive(Clone)]
+pub(crate) struct Route {
+    info: RouteInfo,
+    dev: String,
+}
+
+value! { Route, "Route", "One line of the routing table.";
+    /// Where to, with the prefix length; `0.0.0.0/0` or `::/0` for the default route.
+    dst: String = |route| route.info.dst.to_string();
+    /// The next hop; `()` if the network is on the link itself.
+    gateway: Option<String> = |route| route.info.gateway.map(|gateway| gateway.to_string());
+    /// The name of the link.
+    dev: String = |route| route.dev.clone();
+    /// Preference; smaller wins.
+    metric: INT = |route| INT::from(route.info.metric);
+    /// The source address it prefers; `()` if none.
+    src: Option<String> = |route| route.info.src.map(|src| src.to_string());
+    /// Who made it: `kernel`, `boot`, `static` …
+    protocol: String = |route| route.info.protocol.clone();
+    /// `unicast`, `blackhole`, `unreachable` …
+    kind: String = |route| route.info.kind.clone();
+}
+
+impl Route {
+    /// The flags of `route -n`: up, gateway, host, reject.
+    fn flags(&self) -> String {
+        let mut flags = String::from("U");
+        if matches!(self.info.kind.as_str(), "unreachable" | "prohibit" | "blackhole") {
+            flags = "!".into();
+        }
+        if self.info.gateway.is_some() {
+            flags.push('G');
+        }
+        if self.info.dst.prefix_len() == self.info.dst.max_prefix_len() {
+            flags.push('H');
+        }
+        flags
+    }
+}
+
+/// A line of `route -n`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flags, metric, dev) = (self.flags(), self.info.metric, &self.dev);
+        match self.info.dst {
+            IpNet::V4(net) => {
+                let gateway = self.info.gateway.map_or_else(|| "0.0.0.0".into(), |g| g.to_string());
+                let mask = Ipv4Net::netmask(&net).to_string();
+                write!(
+                    f,
+                    "{:<15} {gateway:<15} {mask:<15} {flags:<5} {metric:<6} 0        0 {dev}",
+                    net.network().to_string()
+                )
+            }
+            IpNet::V6(net) => {
+                let gateway = self.info.gateway.map_or_else(|| "::".into(), |g| g.to_string());
+                write!(f, "{:<30} {gateway:<26} {flags:<4} {metric:<6} 0   0     {dev}", net.to_string())
+            }
+        }
+    }
+}
+
+impl Listed for Route {
+    const LIST: &'static str = "Routes";
+    const LIST_DOC: &'static str = "A routing table. Prints as `route -n` does.";
+    fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v6 = items.first().is_some_and(|route| route.info.dst.addr().is_ipv6());
+        f.write_str(if v6 {
+            "Kernel IPv6 routing table\nDestination                    Next Hop                   Flag Met    Ref Use If"
+        } else {
+            "Kernel IP routing table\nDestination     Gateway         Genmask         Flags Metric Ref    Use Iface"
+        })?;
+        items.iter().try_for_each(|route| write!(f, "\n{route}"))
+    }
+}
+
+/// Which table to list.
+pub(crate) struct Family {
+    v6: bool,
+}
+
+impl FromOptions for Family {
+    const KEYS: &'static [Key] = &[Key { name: "family", doc: "\"inet\" (the default) or \"inet6\"" }];
+    fn from(options: &mut Options) -> Result<Self> {
+        match options.text("family")?.as_deref() {
+            None | Some("inet") => Ok(Self { v6: false }),
+            Some("inet6") => Ok(Self { v6: true }),
+            Some(other) => {
+                Err(Error::usage(format!("no address family is called `{}`", crate::name::printable(other)))
+                    .hint("\"inet\" for IPv4, \"inet6\" for IPv6"))
+            }
+        }
+    }
+}
+
+/// A destination: a network, an address, or `default`.
+pub(crate) enum Destination {
+    Default,
+    Net(IpNet),
+}
+
+impl Arg for Destination {
+    const TYPE: &'static str = "string";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        let text = String::take(call, name)?;
+        if text == "default" {
+            return Ok(Self::Default);
+        }
+        let net = if text.contains('/') { parse_net(&text)? } else { IpNet::from(Target::parse(&text)?.addr) };
+        if net.addr() != net.network() {
+            return Err(Error::usage(format!("`{net}` has bits set behind the prefix")).hint(format!(
+                "the network is \"{}\", the one host \"{}\"",
+                net.trunc(),
+                net.addr()
+            )));
+        }
+        Ok(Self::Net(net))
+    }
+}
+
+/// How a route leads there.
+pub(crate) struct Via {
+    gateway: Option<Target>,
+    dev: Option<IfName>,
+    metric: Option<u32>,
+}
+
+impl FromOptions for Via {
+    const KEYS: &'static [Key] = &[
+        Key { name: "via", doc: "address of the next hop" },
+        Key { name: "dev", doc: "name of the link" },
+        Key { name: "metric", doc: "preference, smaller wins; default 0 (IPv6: 1024)" },
+    ];
+    fn from(options: &mut Options) -> Result<Self> {
+        Ok(Self {
+            gateway: options.text("via")?.map(|text| Target::parse(&text)).transpose()?,
+            dev: options.text("dev")?.map(|text| IfName::new(&text)).transpose()?,
+            metric: options.number("metric", 0..=INT::from(u32::MAX))?.and_then(|n| u32::try_from(n).ok()),
+        })
+    }
+}
+
+fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_way: bool) -> Result<NewRoute> {
+    if needs_way && via.gateway.is_none() && via.dev.is_none() {
+        return Err(
+            Error::usage("a route needs a next hop or a link").hint(r#"`#{via: "10.1.1.1"}`, or `#{dev: "eth0"}`"#)
+        );
+    }
+    let gateway = via.gateway.as_ref().map(|target| target.addr);
+    let dst = match dst {
+        Destination::Net(net) => *net,
+        Destination::Default => {
+            let v6 = gateway.is_some_and(|gateway| gateway.is_ipv6());
+            let any: std::net::IpAddr =
+                if v6 { std::net::Ipv6Addr::UNSPECIFIED.into() } else { std::net::Ipv4Addr::UNSPECIFIED.into() };
+            IpNet::new(any, 0).map_err(|_| Error::usage("no default route"))?
+        }
+    };
+    if gateway.is_some_and(|gateway| gateway.is_ipv4() != dst.addr().is_ipv4()) {
+        return Err(Error::usage("destination and next hop are of two address families"));
+    }
+    let index = match &via.dev {
+        Some(dev) => Some(ns.net()?.link(Which::Name(dev))?.index),
+        None => None,
+    };
+    Ok(NewRoute { dst, gateway, index, metric: via.metric })
+}
+
+bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
+
+    /// Lists the main routing table of a namespace.
+    ///
+    /// Like `route -n`, or `ip route`. IPv6 with `#{family: "inet6"}`.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let cable = veth("veth0", ns1, "veth1");
+    /// up(cable.a);
+    /// up(cable.b, "10.1.1.1/24");
+    /// print(routes(ns1));
+    /// check routes(ns1)[0].dst == "10.1.1.0/24";
+    /// check routes().is_empty;                        // each namespace has its own
+    /// ```
+    fn routes(ns: Here, opts: Opts<Family>) -> List<Route> {
+        let net = ns.net().net()?;
+        let links = net.links()?;
+        let name = |index: Option<u32>| {
+            let link = links.iter().find(|link| Some(link.index) == index);
+            link.map_or_else(|| "-".to_owned(), |link| crate::name::printable(&link.name))
+        };
+        let routes = net.routes(opts.0.v6)?;
+        Ok(routes.into_iter().map(|info| Route { dev: name(info.index), info }).collect::<Vec<_>>().into())
+    }
+
+    /// Adds a route to `dst`, a network or `default`, by a next hop or a link.
+    ///
+    /// Like `ip route add DST via ADDR dev LINK metric N`.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let cable = veth("veth0", ns1, "veth1");
+    /// up(cable.a, "10.1.1.2/24");
+    /// up(cable.b, "10.1.1.1/24");
+    /// add_route(ns1, "default", #{via: "10.1.1.2"});
+    /// check routes(ns1)[0].gateway == "10.1.1.2";
+    /// ```
+    fn add_route(lab: Arc<Lab>, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
+        let route = route_of(ns.net(), &dst, &opts.0, true)?;
+        lab.adding_route(ns.net(), &route)?;
+        ns.net().net()?.add_route(&route)
+    }
+
+    /// Deletes a route.
+    ///
+    /// Like `ip route del DST …`.
+    ///
+    /// ```rhai
+    /// let ns1 = netns("netns1");
+    /// let cable = veth("veth0", ns1, "veth1");
+    /// up(cable.a);
+    /// up(cable.b, "10.1.1.1/24");
+    /// del_route(ns1, "10.1.1.0/24");
+    /// check routes(ns1).is_empty;
+    /// ```
+    fn del_route(ns: Here, dst: Destination, opts: Opts<Via>) -> () {
+        let route = route_of(ns.net(), &dst, &opts.0, false)?;
+        ns.net().net()?.delete_route(&route)
+    }
+}

@@ -1,0 +1,60 @@
+//! A throw-away thread enters a namespace, opens a thing there, hands it out, and ends.
+
+use std::os::fd::BorrowedFd;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::sys;
+use crate::error::{Error, Kind, Result};
+
+/// Runs `open` on a new thread and returns what it opened. The thread may enter or make any namespace: it ends
+/// right after, so there is nothing to restore.
+///
+/// # Errors
+/// What `open` returns; a panic inside is reported as a defect.
+pub(crate) fn on_a_thread<T: Send>(open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("hop".into())
+            .stack_size(256 << 10)
+            .spawn_scoped(scope, open)
+            .map_err(|e| Error::io("start a thread", &e))?;
+        thread.join().unwrap_or_else(|_| Err(Error::plain(Kind::Bug, "panic while opening in a namespace")))
+    })
+}
+
+/// Runs `open` inside the network namespace `ns`.
+///
+/// # Errors
+/// As [`on_a_thread`], or when the namespace cannot be entered.
+pub(crate) fn hop<T: Send>(ns: BorrowedFd<'_>, open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    on_a_thread(move || {
+        enter(ns)?;
+        open()
+    })
+}
+
+/// Enters `ns` with the calling thread, which must be a hop's.
+pub(crate) fn enter(ns: BorrowedFd<'_>) -> Result<()> {
+    debug_assert_eq!(thread::current().name(), Some("hop"), "only a thread that ends may enter");
+    sys::enter(ns).map_err(|errno| Error::sys("enter the namespace", errno))
+}
+
+/// Makes new namespaces for the calling thread, which must be a hop's.
+pub(crate) fn unshare(kinds: CloneFlags) -> Result<()> {
+    debug_assert_eq!(thread::current().name(), Some("hop"), "only a thread that ends may leave");
+    sys::unshare(kinds).map_err(unshare_error)
+}
+
+/// What a refused `unshare` means.
+pub(crate) fn unshare_error(errno: Errno) -> Error {
+    let error = Error::sys("make a namespace", errno);
+    match errno {
+        // kernel/ucount.c: the user's count of namespaces, not the disk.
+        Errno::ENOSPC => error.hint("the limit of /proc/sys/user/max_*_namespaces is reached: delete some"),
+        Errno::EPERM => error.hint("run `nslab doctor`: it says which setting forbids it"),
+        _ => error,
+    }
+}

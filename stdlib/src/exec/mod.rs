@@ -1,0 +1,119 @@
+//! The namespace-aware executor: descriptors and processes in any namespace. It knows no netlink message.
+//!
+//! * A socket stays in the namespace it was opened in, so a short-lived thread ([`hop`]) enters, opens, and ends.
+//!   Nobody ever switches back, and no pooled thread can be in the wrong place.
+//! * What was opened is then driven from outside by one current-thread tokio runtime, with a deadline, and
+//!   Ctrl-C ends the wait.
+//! * Processes enter in the thread that starts them, or in the child ([`spawn`]).
+
+use std::future::Future;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::error::{Error, Kind, Result};
+
+pub mod front;
+pub mod handle;
+pub(crate) mod hop;
+mod idmap;
+pub(crate) mod init;
+mod keeper;
+pub(crate) mod mounts;
+pub(crate) mod spawn;
+pub(crate) mod sys;
+mod terminal;
+
+/// Waits for sockets and processes; every wait has a deadline and can be interrupted.
+pub struct Executor {
+    runtime: Runtime,
+    interrupted: AtomicBool,
+    wake: watch::Sender<()>,
+}
+
+impl Executor {
+    /// Makes the one runtime.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptors left.
+    pub fn new() -> Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|e| Error::io("make the runtime", &e))?;
+        Ok(Self { runtime, interrupted: AtomicBool::new(false), wake: watch::Sender::new(()) })
+    }
+
+    /// Ends every wait that is under way and every one that follows, until [`Executor::resume`].
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        self.wake.send_replace(());
+    }
+
+    /// Forgets an interrupt: the REPL calls it before each line.
+    pub fn resume(&self) {
+        self.interrupted.store(false, Ordering::Release);
+    }
+
+    /// Whether Ctrl-C was pressed.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+
+    /// Runs `work` until it is done, the deadline is over, or Ctrl-C.
+    ///
+    /// # Errors
+    /// `work`'s own, `Timeout` or `Interrupted`.
+    pub(crate) fn block_on<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut wake = self.wake.subscribe();
+        if self.is_interrupted() {
+            return Err(interrupted());
+        }
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = work => done,
+                _ = wake.changed() => Err(interrupted()),
+                () = tokio::time::sleep(deadline) => {
+                    Err(Error::plain(Kind::Timeout, format!("no answer within {deadline:?}")))
+                }
+            }
+        })
+    }
+
+    /// Waits for `duration`, unless Ctrl-C comes first.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn sleep(&self, duration: Duration) -> Result<()> {
+        let forever = duration + Duration::from_secs(1);
+        self.block_on(forever, async {
+            tokio::time::sleep(duration).await;
+            Ok(())
+        })
+    }
+}
+
+fn interrupted() -> Error {
+    Error::plain(Kind::Interrupted, "interrupted")
+}
+
+/// Waits until `fd` can be read.
+pub(crate) async fn readable(fd: BorrowedFd<'_>, op: &str) -> Result<()> {
+    sys::readable(fd).await.map_err(|e| Error::io(op, &e))
+}
+
+/// Sends a signal to a held process.
+pub(crate) fn signal(process: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> nix::Result<()> {
+    sys::pidfd_send_signal(process, signal)
+}
+
+/// Takes the terminal back from a program that had it in the foreground.
+pub(crate) fn take_terminal_back() {
+    terminal::Saved::now().restore();
+}

@@ -1,0 +1,145 @@
+//! The system calls that need care: every `unsafe` block, every `setns`, `unshare`, `clone` and `mount` is here.
+#![allow(unsafe_code, reason = "raw system calls; each block says why it is sound")]
+#![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+type Sys<T> = Result<T, Errno>;
+
+/// Makes a process, as `fork(2)` does, in new namespaces. `None` is the child.
+///
+/// Call it while the process has one thread, or let the child do nothing but system calls.
+pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
+    let flags = libc::c_long::from(namespaces.bits() | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM the child has its own copy of all memory, as after fork(2); no stack is passed.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    let pid = Errno::result(i32::try_from(pid).unwrap_or(-1))?;
+    Ok((pid != 0).then(|| Pid::from_raw(pid)))
+}
+
+/// `fork(2)` with the C library's own bookkeeping. `None` is the child. The caller has one thread.
+pub(crate) fn fork() -> Sys<Option<Pid>> {
+    // SAFETY: both callers (front and keeper) are single-threaded, so no lock is held by a thread that is gone.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Some(child)),
+        nix::unistd::ForkResult::Child => Ok(None),
+    }
+}
+
+/// Ends the process at once: no destructor, no buffer is written twice.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit(2) has no precondition.
+    unsafe { libc::_exit(status) }
+}
+
+/// Moves the calling thread into a namespace of any kind. The thread must be one that ends soon.
+pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
+    nix::sched::setns(ns, CloneFlags::empty())
+}
+
+/// Gives the calling thread new namespaces.
+pub(crate) fn unshare(kinds: CloneFlags) -> Sys<()> {
+    nix::sched::unshare(kinds)
+}
+
+/// `mount(2)`.
+pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: MsFlags) -> Sys<()> {
+    nix::mount::mount(Some(source), target, Some(kind), flags, None::<&str>)
+}
+
+/// `umount2(2)`, lazily.
+pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
+    nix::mount::umount2(target, MntFlags::MNT_DETACH)
+}
+
+/// Waits until `fd` can be read, on the executor's runtime.
+pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the borrow keeps the descriptor open for as long as the registration lives, which is this function.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
+    watched.readable().await?.clear_ready();
+    Ok(())
+}
+
+/// `pidfd_open(2)`: a process that no reuse of its number can confuse.
+pub(crate) fn pidfd_open(pid: Pid) -> Sys<OwnedFd> {
+    // SAFETY: takes two integers; the descriptor it returns is new and ours (close-on-exec by itself).
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `pidfd_send_signal(2)`.
+pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> Sys<()> {
+    // SAFETY: a null siginfo asks for the same contents as kill(2).
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    })?;
+    Ok(())
+}
+
+/// Marks every descriptor from `first` on to be closed when a program is started.
+pub(crate) fn close_on_exec_from(first: u32) {
+    // SAFETY: changes a flag of open descriptors and touches no memory.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// The kernel's own number of a namespace, never used twice: `ioctl(NS_GET_ID)`, Linux 6.18.
+pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
+    const NS_GET_ID: libc::c_ulong = 0x8008_b70d; // _IOR(0xb7, 13, u64)
+    let mut id = 0u64;
+    // SAFETY: the ioctl writes one u64 through the pointer, which is valid for that.
+    Errno::result(unsafe { libc::ioctl(ns.as_raw_fd(), NS_GET_ID, &raw mut id) })?;
+    Ok(id)
+}
+
+/// Lets the child enter `namespaces` between fork and exec: for the kinds that a thread cannot enter.
+pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
+    let enter = move || {
+        for ns in &namespaces {
+            // Not `enter()`: nothing but the system call, since the parent has threads.
+            // SAFETY: setns(2) is async-signal-safe and takes a descriptor that the closure keeps open.
+            if unsafe { libc::setns(ns.as_raw_fd(), 0) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls only and does not allocate.
+    unsafe { command.pre_exec(enter) };
+}
+
+/// Lets the child take the terminal: a foreground process group of its own, with the usual signals.
+pub(crate) fn take_terminal_in_child(command: &mut Command) {
+    let take = || {
+        // SAFETY: signal(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
+        unsafe {
+            libc::setpgid(0, 0);
+            libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+            libc::tcsetpgrp(0, libc::getpid());
+            for signal in [libc::SIGTTOU, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: system calls only, no allocation.
+    unsafe { command.pre_exec(take) };
+}

@@ -1,0 +1,257 @@
+//! The lab: its root, its named namespaces, and how they come and go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use crate::error::{Error, Kind, Result};
+use crate::exec::handle::{NsHandle, NsKind};
+use crate::exec::mounts::{self, NETNS_DIR};
+use crate::exec::{Executor, hop, sys};
+use crate::name::{NsName, printable};
+use crate::net::Net;
+use crate::net::connection::Connection;
+use crate::net::icmp::Echo;
+
+pub mod host;
+pub mod link;
+pub mod netns;
+pub mod place;
+pub mod process;
+
+pub use host::Journal;
+pub use link::Link;
+pub use netns::NetNs;
+pub use place::{Place, Sandbox};
+pub use process::Process;
+
+/// What this process made, and the executor that made it.
+pub struct Lab {
+    exec: Arc<Executor>,
+    root: NetNs,
+    journal: Option<Journal>,
+    known: Mutex<Vec<Weak<netns::Inner>>>,
+}
+
+impl Lab {
+    /// The lab that this process stands in: private, or with a journal the machine itself.
+    ///
+    /// # Errors
+    /// When the namespace of this process cannot be opened.
+    pub fn here(journal: Option<Journal>) -> Result<Arc<Self>> {
+        let exec = Arc::new(Executor::new()?);
+        let handle = NsHandle::open(NsKind::Net, Path::new("/proc/self/ns/net"))?;
+        let label = if journal.is_some() { "the host" } else { "the lab root" };
+        let net = Net::new(exec.clone(), handle, label.into(), None);
+        let root = NetNs::new(None, net, true);
+        Ok(Arc::new(Self { exec, root, journal, known: Mutex::default() }))
+    }
+
+    /// Waits, deadlines, interrupts.
+    #[must_use]
+    pub fn exec(&self) -> &Arc<Executor> {
+        &self.exec
+    }
+
+    /// The namespace that plays the host (with `--host` it is the host).
+    #[must_use]
+    pub fn root(&self) -> &NetNs {
+        &self.root
+    }
+
+    /// Whether nothing outside can be reached.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.journal.is_none()
+    }
+
+    /// The journal of `--host`.
+    #[must_use]
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// Creates a network namespace. Like `ip netns add NAME`; without a name only the handle keeps it.
+    ///
+    /// # Errors
+    /// `Exists`, or the kernel's.
+    pub fn create_netns(&self, name: Option<NsName>) -> Result<NetNs> {
+        let file = name.as_ref().map(path_of);
+        if let (Some(journal), Some(name)) = (&self.journal, &name) {
+            host::share_netns_dir()?;
+            journal.will_make_netns(name)?;
+        }
+        let op = || match &name {
+            Some(name) => format!("create namespace `{name}`"),
+            None => "create a namespace".into(),
+        };
+        // One thread does it all: it makes the namespace, names it, and opens the sockets that will be needed.
+        let made = hop::on_a_thread(|| {
+            if let Some(file) = &file {
+                fs::File::options().write(true).create_new(true).open(file).map_err(|e| Error::io(op(), &e))?;
+            }
+            let make = || {
+                hop::unshare(CloneFlags::CLONE_NEWNET)?;
+                let handle = NsHandle::open(NsKind::Net, Path::new("/proc/thread-self/ns/net"))?;
+                if let Some(file) = &file {
+                    mounts::bind_namespace("/proc/thread-self/ns/net", file).map_err(|e| Error::sys(op(), e))?;
+                }
+                let connection = Connection::open(netlink_sys::protocols::NETLINK_ROUTE)?;
+                Ok((handle, connection, Echo::open(false).ok()))
+            };
+            make().inspect_err(|_| {
+                if let Some(file) = &file {
+                    let _ = sys::unmount(file);
+                    let _ = fs::remove_file(file);
+                }
+            })
+        });
+        let (handle, connection, echo) = made.map_err(|error| match error.kind {
+            Kind::Exists => error.hint("`open_netns(name)` returns the one that is there"),
+            _ => error,
+        })?;
+        if let (Some(journal), Some(name)) = (&self.journal, &name) {
+            journal.made_netns(name, handle.inode())?;
+        }
+        let label = netns::label(name.as_ref(), &handle);
+        let net = Net::new(self.exec.clone(), handle, label, Some(connection));
+        if let Some(echo) = echo {
+            net.echo.keep_v4(echo);
+        }
+        Ok(self.remember(NetNs::new(name, net, false)))
+    }
+
+    /// The handle of an existing namespace: by name, as `ip netns` knows it.
+    ///
+    /// # Errors
+    /// `NotFound`, with the names there are.
+    pub fn open_netns(&self, name: &NsName) -> Result<NetNs> {
+        let handle = NsHandle::open(NsKind::Net, &path_of(name)).map_err(|error| match error.errno {
+            Some(Errno::ENOENT) => {
+                let names = self.netns_names().unwrap_or_default();
+                let names: Vec<_> = names.iter().take(8).map(|n| printable(n)).collect();
+                Error::sys(format!("open namespace `{name}`"), Errno::ENOENT).hint(if names.is_empty() {
+                    format!("no namespace has a name yet: `netns(\"{name}\")` creates it")
+                } else {
+                    format!("the names there are: {}", names.join(", "))
+                })
+            }
+            Some(Errno::EINVAL) => error.hint("it is left over or was made by hand: remove the file"),
+            _ => error,
+        })?;
+        Ok(self.adopt(handle, Some(name.clone())))
+    }
+
+    /// The handle that belongs to an open namespace: an old one if there is one, so that its sockets are shared.
+    pub(crate) fn adopt(&self, handle: NsHandle, name: Option<NsName>) -> NetNs {
+        if self.root.handle().is_ok_and(|root| root.is(&handle)) {
+            return self.root.clone();
+        }
+        if let Some(known) = self.find(|ns| ns.handle().is_ok_and(|h| h.is(&handle))) {
+            return known;
+        }
+        let label = netns::label(name.as_ref(), &handle);
+        let net = Net::new(self.exec.clone(), handle, label, None);
+        self.remember(NetNs::new(name, net, false))
+    }
+
+    /// The names below `/run/netns`, sorted. Like `ip netns list`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn netns_names(&self) -> Result<BTreeSet<String>> {
+        match fs::read_dir(NETNS_DIR) {
+            Ok(entries) => {
+                Ok(entries.filter_map(Result::ok).map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            Err(error) => Err(Error::io(format!("list `{NETNS_DIR}`"), &error)),
+        }
+    }
+
+    /// Deletes a namespace: its name, and everything of ours that keeps it. Returns its number, if the kernel has
+    /// numbers that are never used again.
+    ///
+    /// # Errors
+    /// `Gone` the second time; `Permission` for the root.
+    pub fn delete_netns(&self, ns: &NetNs) -> Result<Option<u64>> {
+        if ns.is_root() {
+            return Err(Error::plain(Kind::Permission, format!("{} cannot be deleted", ns.label()))
+                .hint("it is the namespace that you started in"));
+        }
+        let net = ns.net()?;
+        if let Some(name) = ns.name() {
+            let file = path_of(name);
+            // Only if the name is still that of this namespace; somebody may have deleted and made it again.
+            let same = NsHandle::open(NsKind::Net, &file).is_ok_and(|named| named.is(net.handle()));
+            if same {
+                remove_name(&file).map_err(|e| e.within(ns.label()))?;
+            }
+            if let Some(journal) = &self.journal {
+                journal.deleted_netns(name)?;
+            }
+        }
+        let id = net.handle().unique_id();
+        drop(net);
+        ns.close();
+        Ok(id)
+    }
+
+    /// The namespace that `viewer` knows as number `netnsid`, among those that we have handles of.
+    pub(crate) fn by_id(&self, viewer: &NetNs, netnsid: i32) -> Option<NetNs> {
+        let viewer = viewer.net().ok()?;
+        let is = |ns: &NetNs| ns.net().is_ok_and(|net| viewer.id_of(&net).is_ok_and(|id| id == Some(netnsid)));
+        if is(&self.root) {
+            return Some(self.root.clone());
+        }
+        self.find(is)
+    }
+
+    /// The first open handle that fits.
+    fn find(&self, fits: impl Fn(&NetNs) -> bool) -> Option<NetNs> {
+        let known: Vec<NetNs> = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.iter().filter_map(NetNs::upgrade).collect()
+        };
+        known.into_iter().find(fits)
+    }
+
+    fn remember(&self, ns: NetNs) -> NetNs {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == known.capacity() {
+            known.retain(|ns| ns.strong_count() > 0);
+        }
+        known.push(ns.downgrade());
+        ns
+    }
+
+    /// Refuses to change what keeps the machine connected, unless the script says so.
+    ///
+    /// # Errors
+    /// `Permission`, with what to say.
+    pub fn guard(&self, ns: &NetNs, link: &str) -> Result<()> {
+        match &self.journal {
+            Some(journal) if ns.is_root() => journal.guard(&*ns.net()?, link),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The file of a name.
+pub(crate) fn path_of(name: &NsName) -> PathBuf {
+    Path::new(NETNS_DIR).join(name.as_str())
+}
+
+/// Unmounts and removes the file of a name. Unlinking drops copies of the mount in other mount namespaces too
+/// (fs/namespace.c, `__detach_mounts`).
+pub(crate) fn remove_name(file: &Path) -> Result<()> {
+    match sys::unmount(file) {
+        Ok(()) | Err(Errno::EINVAL) => {}
+        Err(errno) => return Err(Error::sys(format!("unmount `{}`", file.display()), errno)),
+    }
+    fs::remove_file(file).map_err(|e| Error::io(format!("remove `{}`", file.display()), &e))
+}

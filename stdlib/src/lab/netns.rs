@@ -1,0 +1,120 @@
+//! The handle of a network namespace: cheap to clone, empty once it is deleted.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::error::Result;
+use crate::exec::handle::{NsHandle, NsInode};
+use crate::name::NsName;
+use crate::net::Net;
+use crate::net::connection::deleted;
+
+/// A network namespace, as scripts hold it.
+#[derive(Clone)]
+pub struct NetNs(Arc<Inner>);
+
+/// What all clones share.
+pub struct Inner {
+    name: Option<NsName>,
+    label: String,
+    inode: NsInode,
+    root: bool,
+    net: Mutex<Option<Arc<Net>>>,
+}
+
+/// What people call a namespace in a sentence.
+pub(crate) fn label(name: Option<&NsName>, handle: &NsHandle) -> String {
+    match name {
+        Some(name) => format!("namespace `{name}`"),
+        None => format!("namespace {handle}"),
+    }
+}
+
+impl NetNs {
+    pub(crate) fn new(name: Option<NsName>, net: Net, root: bool) -> Self {
+        let (label, inode) = (net.label().to_owned(), net.handle().inode());
+        Self(Arc::new(Inner { name, label, inode, root, net: Mutex::new(Some(Arc::new(net))) }))
+    }
+
+    /// The name below `/run/netns`, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&NsName> {
+        self.0.name.as_ref()
+    }
+
+    /// What people call it in a sentence.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    /// A short name for prompts and tables.
+    #[must_use]
+    pub fn short(&self) -> String {
+        match &self.0.name {
+            Some(name) => name.to_string(),
+            None if self.0.root => "host".into(),
+            None => format!("net:[{}]", self.0.inode.ino),
+        }
+    }
+
+    /// Whether it is the namespace that the interpreter itself is in.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.root
+    }
+
+    /// Device and inode; they stay readable after deletion, when they say nothing any more.
+    #[must_use]
+    pub fn inode(&self) -> NsInode {
+        self.0.inode
+    }
+
+    /// The open namespace.
+    ///
+    /// # Errors
+    /// `Gone` after `delete`.
+    pub fn net(&self) -> Result<Arc<Net>> {
+        let net = self.0.net.lock().unwrap_or_else(PoisonError::into_inner);
+        net.clone().ok_or_else(|| deleted(&self.0.label))
+    }
+
+    /// Its descriptor.
+    ///
+    /// # Errors
+    /// `Gone` after `delete`.
+    pub fn handle(&self) -> Result<NsHandle> {
+        Ok(self.net()?.handle().clone())
+    }
+
+    /// Whether it was deleted through this handle.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.net.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Drops the descriptor and every socket inside.
+    pub(crate) fn close(&self) {
+        drop(self.0.net.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Whether both are handles of the same namespace.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || matches!((self.handle(), other.handle()), (Ok(a), Ok(b)) if a.is(&b))
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(Self)
+    }
+}
+
+impl fmt::Display for NetNs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}

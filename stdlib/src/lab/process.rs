@@ -1,0 +1,325 @@
+//! Processes: run to the end and look at the result, or start and keep a handle.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+
+use super::{Lab, Place};
+use crate::error::{Error, Kind, Result};
+use crate::exec::readable;
+use crate::exec::spawn::{Started, Streams, spawn};
+
+/// How much of a background process's output is kept, bytes a stream; the oldest goes first.
+const KEPT: usize = 1 << 20;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code; 128 + signal if a signal ended it, as a shell counts.
+    pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}
+
+impl Ended {
+    fn of(status: std::process::ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let signal = status.signal();
+        Self { code: status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0)), signal }
+    }
+}
+
+/// What a program left behind when it ran to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The words it was started with.
+    pub argv: Vec<String>,
+    /// How it ended.
+    pub ended: Ended,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// From start to end.
+    pub time: Duration,
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.stdout.trim_end_matches('\n'))?;
+        if !self.stderr.is_empty() {
+            if !self.stdout.is_empty() {
+                writeln!(f)?;
+            }
+            f.write_str(self.stderr.trim_end_matches('\n'))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `argv` at `place` to its end.
+///
+/// # Errors
+/// When it cannot be started, `Timeout`, `Interrupted`; in both of the last it is killed with its process group.
+pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, timeout: Duration) -> Result<Output> {
+    let started_at = Instant::now();
+    let namespaces = place.namespaces(lab)?;
+    let mut started = spawn(&namespaces, argv, Streams::Piped { stdin: stdin.is_some() })?;
+    let done = lab.exec().block_on(timeout, async { collect(&mut started, stdin).await });
+    if done.is_err() {
+        started.kill_group();
+        let _ = started.child.wait();
+    }
+    let (stdout, stderr) = done.map_err(|error| match error.kind {
+        Kind::Timeout => {
+            Error::plain(Kind::Timeout, format!("run `{}`: not done within {timeout:?}; it was killed", shown(argv)))
+                .within(place.net.label())
+                .hint("give it longer with `#{timeout: \"1m\"}`, or run it in the background with `start`")
+        }
+        _ => error,
+    })?;
+    let status = started.child.wait().map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))?;
+    Ok(Output {
+        argv: argv.to_vec(),
+        ended: Ended::of(status),
+        stdout: String::from_utf8_lossy(&stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        time: started_at.elapsed(),
+    })
+}
+
+/// Runs `argv` in the foreground of the terminal.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ended> {
+    let mut started = spawn(&place.namespaces(lab)?, argv, Streams::Terminal)?;
+    let status = started.child.wait();
+    crate::exec::take_terminal_back();
+    status.map(Ended::of).map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))
+}
+
+fn shown(argv: &[String]) -> String {
+    crate::name::printable(&argv.join(" "))
+}
+
+/// Feeds and reads the process until it has ended and what it wrote is read. A child of its own that keeps the
+/// pipe is not waited for.
+async fn collect(started: &mut Started, stdin: Option<String>) -> Result<(Vec<u8>, Vec<u8>)> {
+    let io_error = |e: io::Error| Error::io("talk to the program", &e);
+    let mut out = receiver(started.child.stdout.take().map(OwnedFd::from)).map_err(io_error)?;
+    let mut err = receiver(started.child.stderr.take().map(OwnedFd::from)).map_err(io_error)?;
+    let writer = started.child.stdin.take().map(OwnedFd::from);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    {
+        let talk = async {
+            let feed = async {
+                // A program may end without reading it all: that is its right.
+                if let (Some(fd), Some(text)) = (writer, stdin)
+                    && let Ok(mut pipe) = nonblocking(fd).and_then(pipe::Sender::from_owned_fd)
+                {
+                    let _ = pipe.write_all(text.as_bytes()).await;
+                }
+            };
+            tokio::join!(drain(out.as_mut(), &mut stdout), drain(err.as_mut(), &mut stderr), feed);
+        };
+        tokio::pin!(talk);
+        tokio::select! {
+            biased;
+            () = &mut talk => readable(started.pidfd.as_fd(), "wait for the program").await?,
+            ended = readable(started.pidfd.as_fd(), "wait for the program") => ended?,
+        }
+    }
+    for (pipe, bytes) in [(&out, &mut stdout), (&err, &mut stderr)] {
+        let mut chunk = [0u8; 8192];
+        while let Some(Ok(length @ 1..)) = pipe.as_ref().map(|pipe| pipe.try_read(&mut chunk)) {
+            bytes.extend_from_slice(&chunk[..length]);
+        }
+    }
+    Ok((stdout, stderr))
+}
+
+fn nonblocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(fd)
+}
+
+fn receiver(fd: Option<OwnedFd>) -> io::Result<Option<pipe::Receiver>> {
+    fd.map(|fd| nonblocking(fd).and_then(pipe::Receiver::from_owned_fd)).transpose()
+}
+
+async fn drain(pipe: Option<&mut pipe::Receiver>, into: &mut Vec<u8>) {
+    if let Some(pipe) = pipe {
+        let _ = pipe.read_to_end(into).await;
+    }
+}
+
+/// A process in the background. It ends with the lab, not with its handle.
+#[derive(Clone)]
+pub struct Process(Arc<Inner>);
+
+struct Inner {
+    argv: Vec<String>,
+    pid: u32,
+    place: String,
+    pidfd: OwnedFd,
+    started: Instant,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    ended: Option<(Ended, Duration)>,
+}
+
+impl Process {
+    /// Starts `argv` at `place` and returns at once.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(lab: &Lab, place: &Place, argv: &[String]) -> Result<Self> {
+        let mut started = spawn(&place.namespaces(lab)?, argv, Streams::Piped { stdin: false })?;
+        if let Some(journal) = lab.journal() {
+            journal.started(started.child.id())?;
+        }
+        let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
+        let inner = Arc::new(Inner {
+            argv: argv.to_vec(),
+            pid: started.child.id(),
+            place: place.net.short(),
+            pidfd,
+            started: Instant::now(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let streams = (started.child.stdout.take(), started.child.stderr.take());
+        let watched = inner.clone();
+        // Somebody has to read, or the program stops when a pipe is full; and somebody has to wait for its end.
+        thread::Builder::new()
+            .name(format!("watch {}", inner.pid))
+            .stack_size(128 << 10)
+            .spawn(move || {
+                thread::scope(|scope| {
+                    scope.spawn(|| keep(streams.0, &watched, |state| &mut state.stdout));
+                    scope.spawn(|| keep(streams.1, &watched, |state| &mut state.stderr));
+                    let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
+                    let mut state = watched.lock();
+                    state.ended = Some((ended, watched.started.elapsed()));
+                    watched.changed.notify_all();
+                });
+            })
+            .map_err(|e| Error::io("start a thread", &e))?;
+        Ok(Self(inner))
+    }
+
+    /// Its number in the lab.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// The words it was started with.
+    #[must_use]
+    pub fn command(&self) -> String {
+        self.0.argv.join(" ")
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.0.lock().ended.map(|(ended, _)| ended)
+    }
+
+    /// What it wrote so far: standard output and standard error.
+    #[must_use]
+    pub fn output(&self) -> (String, String) {
+        let state = self.0.lock();
+        (String::from_utf8_lossy(&state.stdout).into_owned(), String::from_utf8_lossy(&state.stderr).into_owned())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// `Timeout` (it goes on), `Interrupted`.
+    pub fn wait(&self, lab: &Lab, timeout: Duration) -> Result<Output> {
+        let what = || format!("wait for `{}` (pid {})", shown(&self.0.argv), self.0.pid);
+        lab.exec().block_on(timeout, async { readable(self.0.pidfd.as_fd(), "wait for a process").await }).map_err(
+            |error| match error.kind {
+                Kind::Timeout => Error::plain(Kind::Timeout, format!("{}: still alive after {timeout:?}", what()))
+                    .hint("`kill(p)` ends it"),
+                _ => error,
+            },
+        )?;
+        let state = self.0.lock();
+        // The watcher is about to take the status: it needs no more than the processor.
+        let patience = Duration::from_secs(5);
+        let (state, _) = self
+            .0
+            .changed
+            .wait_timeout_while(state, patience, |state| state.ended.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        let (ended, time) = state.ended.ok_or_else(|| Error::plain(Kind::Bug, what()))?;
+        Ok(Output {
+            argv: self.0.argv.clone(),
+            ended,
+            stdout: String::from_utf8_lossy(&state.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&state.stderr).into_owned(),
+            time,
+        })
+    }
+
+    /// Sends a signal. To a process that has ended it is no error: what was wanted is so.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        match crate::exec::signal(self.0.pidfd.as_fd(), signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(Error::sys(format!("send {signal} to process {}", self.0.pid), errno)),
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the end of what a stream brings.
+fn keep(stream: Option<impl Read>, process: &Inner, buffer: impl Fn(&mut State) -> &mut Vec<u8>) {
+    let Some(mut stream) = stream else { return };
+    let mut chunk = [0u8; 8192];
+    while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        let mut state = process.lock();
+        let kept = buffer(&mut state);
+        kept.extend_from_slice(&chunk[..length]);
+        if kept.len() > 2 * KEPT {
+            kept.drain(..kept.len() - KEPT);
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.ended() {
+            None => "running".into(),
+            Some(Ended { signal: Some(signal), .. }) => format!("ended by signal {signal}"),
+            Some(Ended { code, .. }) => format!("ended with {code}"),
+        };
+        write!(f, "process {} in {}: {} ({state})", self.0.pid, self.0.place, shown(&self.0.argv))
+    }
+}

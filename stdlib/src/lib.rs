@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod bindings;
+pub mod catalog;
+pub mod error;
+pub mod exec;
+pub mod kernel;
+pub mod lab;
+pub mod name;
+pub mod net;
+pub mod ns;
+
+pub use error::{Error, Kind, Result};

@@ -1,0 +1,36 @@
+//! The socket of the packet filter: asks, and reads again if the rules change meanwhile.
+
+use nix::errno::Errno;
+
+use super::Net;
+use super::connection::{Ask, Connection};
+use super::firewall::{self, Firewall, Message};
+use crate::error::Result;
+
+/// How often the rules are read again when they change while they are read.
+const TRIES: u32 = 10;
+
+impl Net {
+    /// The tables, chains and rules of `nf_tables`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn firewall(&self) -> Result<Firewall> {
+        let mut connection = self.open(|| Connection::open(netlink_sys::protocols::NETLINK_NETFILTER))?;
+        let mut tries = 0;
+        loop {
+            let read = firewall::read(|message: Message| {
+                self.wait(super::DEADLINE, async { Ok(connection.request(message, Ask::Dump).await) })?
+                    .map_err(|refusal| refusal.into_error("read the packet filter").within(self.label()))
+            });
+            tries += 1;
+            match read {
+                Err(error) if error.errno == Some(Errno::ENOENT) && tries < TRIES => {}
+                Err(error) if error.errno == Some(Errno::EPROTONOSUPPORT) => {
+                    return Err(error.hint("this kernel has no nf_tables (CONFIG_NF_TABLES)"));
+                }
+                done => return done,
+            }
+        }
+    }
+}

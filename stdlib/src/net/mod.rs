@@ -1,0 +1,115 @@
+//! The kernel's network objects, typed, one file each. No Rhai, no printing.
+//!
+//! [`Net`] is one network namespace: its descriptor, one cached netlink socket, and the sockets of `ping`. All of
+//! them keep the namespace alive, so all of them go when it is deleted.
+
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use netlink_packet_route::RouteNetlinkMessage;
+
+use crate::error::{Error, Result};
+use crate::exec::Executor;
+use crate::exec::handle::{NsHandle, NsKind};
+use crate::exec::hop;
+use connection::{Ask, Connection, Refusal};
+
+pub mod addr;
+pub(crate) mod connection;
+mod filter;
+pub mod firewall;
+pub(crate) mod icmp;
+pub mod link;
+pub mod ping;
+pub mod route;
+pub mod sysctl;
+
+/// How long the kernel may take to answer one request.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// One network namespace, open.
+pub struct Net {
+    exec: Arc<Executor>,
+    ns: NsHandle,
+    label: String,
+    route: OnceLock<Mutex<Connection>>,
+    pub(crate) echo: icmp::Sockets,
+    pub(crate) mounts: OnceLock<NsHandle>,
+}
+
+impl Net {
+    /// Takes a namespace, with the netlink socket that was opened when it was made, if any.
+    pub(crate) fn new(exec: Arc<Executor>, ns: NsHandle, label: String, connection: Option<Connection>) -> Self {
+        let route = OnceLock::new();
+        if let Some(connection) = connection {
+            let _ = route.set(Mutex::new(connection));
+        }
+        Self { exec, ns, label, route, echo: icmp::Sockets::default(), mounts: OnceLock::new() }
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn handle(&self) -> &NsHandle {
+        &self.ns
+    }
+
+    /// What people call it: ``namespace `netns1` ``.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The executor that waits for its sockets.
+    pub(crate) fn exec(&self) -> &Executor {
+        &self.exec
+    }
+
+    /// Opens something inside the namespace.
+    pub(crate) fn open<T: Send>(&self, open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        hop::hop(self.ns.as_fd(), open).map_err(|e| e.within(&self.label))
+    }
+
+    /// Sends one request on the cached connection; `op` names it in an error.
+    pub(crate) fn request(
+        &self,
+        message: RouteNetlinkMessage,
+        ask: Ask,
+        op: impl Fn() -> String,
+    ) -> Result<Vec<RouteNetlinkMessage>> {
+        self.try_request(message, ask)?.map_err(|refusal| refusal.into_error(op()).within(&self.label))
+    }
+
+    /// As [`Net::request`], with the kernel's refusal as a value.
+    pub(crate) fn try_request(
+        &self,
+        message: RouteNetlinkMessage,
+        ask: Ask,
+    ) -> Result<Result<Vec<RouteNetlinkMessage>, Refusal>> {
+        let connection = match self.route.get() {
+            Some(connection) => connection,
+            None => {
+                let opened = self.open(|| Connection::open(netlink_sys::protocols::NETLINK_ROUTE))?;
+                self.route.get_or_init(|| Mutex::new(opened))
+            }
+        };
+        // A leaf lock: it is held while the kernel answers, and nothing else is taken under it.
+        let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        self.exec.block_on(DEADLINE, async { Ok(connection.request(message, ask).await) })
+    }
+
+    /// The inode numbers of the namespace's kind are the same for all; this one is the network's.
+    #[must_use]
+    pub fn kind(&self) -> NsKind {
+        NsKind::Net
+    }
+
+    pub(crate) fn wait<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.exec.block_on(deadline, work)
+    }
+}
+
+/// An answer that should have been there.
+pub(crate) fn no_answer(op: String) -> Error {
+    Error::sys(op, nix::errno::Errno::EBADMSG).detail("the kernel answered nothing")
+}

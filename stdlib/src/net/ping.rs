@@ -1,0 +1,396 @@
+//! Ping: echo requests at an interval, and a report that reads like `ping(8)`'s.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+use super::Net;
+use super::icmp::{Arrival, Echo};
+use crate::error::{Error, Kind, Result};
+use crate::exec::readable;
+
+/// How to ping.
+#[derive(Clone, Debug)]
+pub struct PingOptions {
+    /// Requests to send.
+    pub count: u16,
+    /// Time between two requests.
+    pub interval: Duration,
+    /// Bytes of data in each.
+    pub size: u16,
+    /// How long to wait for the last reply.
+    pub timeout: Duration,
+    /// Routers a request may cross, plus one.
+    pub ttl: Option<u8>,
+}
+
+impl Default for PingOptions {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            interval: Duration::from_millis(200),
+            size: 56,
+            // The kernel gives up on ARP after 3 s (three requests a second apart) and then says "host unreachable":
+            // with less, a dead host would look like silence.
+            timeout: Duration::from_secs(4),
+            ttl: None,
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingReply {
+    /// Number of the request, from 1.
+    pub seq: u16,
+    /// Who answered.
+    pub from: IpAddr,
+    /// Bytes of the ICMP message.
+    pub bytes: usize,
+    /// Time to live of the reply.
+    pub ttl: Option<u8>,
+    /// Round-trip time, from the kernel's receive stamp.
+    pub rtt: Duration,
+    /// The complaint that came instead of a reply.
+    pub error: Option<String>,
+    /// A second reply to the same request.
+    pub duplicate: bool,
+}
+
+/// What came of a ping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingReport {
+    /// Whom we asked.
+    pub target: IpAddr,
+    /// Bytes of data in each request.
+    pub size: u16,
+    /// Requests that left.
+    pub sent: u16,
+    /// Requests that were answered.
+    pub received: u16,
+    /// Replies and complaints in the order of their arrival.
+    pub replies: Vec<PingReply>,
+    /// Why there was no reply, if there was none.
+    pub error: Option<String>,
+    /// The error number behind `error`.
+    pub errno: Option<Errno>,
+    /// From the first request to the end.
+    pub elapsed: Duration,
+}
+
+impl PingReport {
+    /// Whether every request was answered.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.sent > 0 && self.received == self.sent
+    }
+
+    /// The share of requests without a reply, 0 to 1.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        if self.sent == 0 { 1.0 } else { 1.0 - f64::from(self.received) / f64::from(self.sent) }
+    }
+
+    /// Round-trip times of the replies, in milliseconds.
+    pub fn rtts(&self) -> impl Iterator<Item = f64> + Clone + '_ {
+        self.replies.iter().filter(|r| r.error.is_none() && !r.duplicate).map(|r| millis(r.rtt))
+    }
+
+    /// Smallest, mean, largest round-trip time and standard deviation, in milliseconds.
+    #[must_use]
+    pub fn rtt_summary(&self) -> Option<[f64; 4]> {
+        let n = f64::from(u32::from(self.received));
+        let rtts = self.rtts();
+        rtts.clone().next()?;
+        let (sum, squares) = rtts.clone().fold((0.0, 0.0), |(s, q), r| (s + r, q + r * r));
+        let mean = sum / n;
+        let deviation = (squares / n - mean * mean).max(0.0).sqrt();
+        Some([rtts.clone().fold(f64::INFINITY, f64::min), mean, rtts.fold(0.0, f64::max), deviation])
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+impl fmt::Display for PingReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.error {
+            return write!(f, "From {} icmp_seq={} {error}", self.from, self.seq);
+        }
+        write!(f, "{} bytes from {}: icmp_seq={}", self.bytes, self.from, self.seq)?;
+        if let Some(ttl) = self.ttl {
+            write!(f, " ttl={ttl}")?;
+        }
+        write!(f, " time={} ms", three_digits(millis(self.rtt)))?;
+        if self.duplicate { write!(f, " (DUP!)") } else { Ok(()) }
+    }
+}
+
+/// Three significant digits, as `ping(8)` prints a time.
+fn three_digits(ms: f64) -> String {
+    match ms {
+        ms if ms < 1.0 => format!("{ms:.3}"),
+        ms if ms < 10.0 => format!("{ms:.2}"),
+        ms if ms < 100.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.0}"),
+    }
+}
+
+impl fmt::Display for PingReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target;
+        if self.sent == 0 {
+            return write!(f, "ping: {target}: {}", self.error.as_deref().unwrap_or("nothing was sent"));
+        }
+        match target {
+            IpAddr::V4(_) => writeln!(f, "PING {target} ({target}) {}({}) bytes of data.", self.size, self.size + 28)?,
+            IpAddr::V6(_) => writeln!(f, "PING {target}({target}) {} data bytes", self.size)?,
+        }
+        for reply in &self.replies {
+            writeln!(f, "{reply}")?;
+        }
+        writeln!(f, "\n--- {target} ping statistics ---")?;
+        write!(f, "{} packets transmitted, {} received", self.sent, self.received)?;
+        let complaints = self.replies.iter().filter(|r| r.error.is_some()).count();
+        if complaints > 0 {
+            write!(f, ", +{complaints} errors")?;
+        }
+        write!(f, ", {}% packet loss, time {}ms", (self.loss() * 100.0).round(), self.elapsed.as_millis())?;
+        if let Some([min, mean, max, deviation]) = self.rtt_summary() {
+            write!(f, "\nrtt min/avg/max/mdev = {min:.3}/{mean:.3}/{max:.3}/{deviation:.3} ms")?;
+        } else if let Some(error) = &self.error {
+            write!(f, "\n{error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One request that is under way.
+struct Sent {
+    at: Instant,
+    clock: SystemTime,
+    answered: bool,
+}
+
+impl Sent {
+    fn now() -> Self {
+        Self { at: Instant::now(), clock: SystemTime::now(), answered: false }
+    }
+
+    /// The round-trip time by the kernel's stamp; by our own clock if the stamp's clock was set meanwhile.
+    fn rtt(&self, stamp: Option<Duration>) -> Duration {
+        let elapsed = self.at.elapsed();
+        let start = self.clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+        stamp.and_then(|stamp| stamp.checked_sub(start)).filter(|rtt| *rtt <= elapsed).unwrap_or(elapsed)
+    }
+}
+
+impl Net {
+    /// Pings `target`. What the network answers is a value; an error is only what kept us from asking.
+    ///
+    /// # Errors
+    /// When no socket can be opened, or Ctrl-C.
+    pub fn ping(&self, target: IpAddr, scope: u32, options: &PingOptions) -> Result<PingReport> {
+        let mut echo = self.echo_socket(target)?;
+        echo.expect(usize::from(options.size));
+        if let Some(ttl) = options.ttl {
+            echo.set_ttl(u32::from(ttl))?;
+        }
+        let total = options.interval * u32::from(options.count) + options.timeout + Duration::from_secs(1);
+        let mut ping = Ping::new(socket_address(target, scope), self.echo.next_id(), options);
+        let report = self.wait(total, ping.run(&mut echo));
+        if options.ttl.is_some() {
+            echo.set_ttl(64)?;
+        }
+        report
+    }
+}
+
+fn socket_address(target: IpAddr, scope: u32) -> SocketAddr {
+    match target {
+        IpAddr::V4(_) => SocketAddr::new(target, 0),
+        IpAddr::V6(v6) => SocketAddrV6::new(v6, 0, 0, scope).into(),
+    }
+}
+
+struct Ping<'a> {
+    to: SocketAddr,
+    id: u16,
+    options: &'a PingOptions,
+    requests: Vec<Sent>,
+    report: PingReport,
+}
+
+impl<'a> Ping<'a> {
+    fn new(to: SocketAddr, id: u16, options: &'a PingOptions) -> Self {
+        let report = PingReport {
+            target: to.ip(),
+            size: options.size,
+            sent: 0,
+            received: 0,
+            replies: Vec::new(),
+            error: None,
+            errno: None,
+            elapsed: Duration::ZERO,
+        };
+        Self { to, id, options, requests: Vec::new(), report }
+    }
+
+    async fn run(&mut self, echo: &mut Echo) -> Result<PingReport> {
+        let start = Instant::now();
+        echo.drain();
+        for seq in 1..=self.options.count {
+            self.requests.push(Sent::now());
+            match echo.send(self.to, self.id, seq, usize::from(self.options.size)) {
+                Ok(()) => self.report.sent += 1,
+                Err(errno) => {
+                    self.report.error = Some(errno.desc().to_owned());
+                    self.report.errno = Some(errno);
+                    break;
+                }
+            }
+            let last = seq == self.options.count;
+            let wait = if last { self.options.timeout } else { self.options.interval };
+            let next = start + self.options.interval * u32::from(seq - 1) + wait;
+            self.collect(echo, next, last).await?;
+        }
+        self.report.elapsed = start.elapsed();
+        if self.report.received == 0 && self.report.error.is_none() {
+            let complaint = self.report.replies.iter().find_map(|r| r.error.clone());
+            self.report.errno = Some(if complaint.is_some() { Errno::EHOSTUNREACH } else { Errno::ETIMEDOUT });
+            self.report.error = complaint.or_else(|| Some(format!("no reply within {:?}", self.options.timeout)));
+        }
+        Ok(self.report.clone())
+    }
+
+    /// Takes what arrives until `until`, or until all is answered if nothing more will be sent.
+    async fn collect(&mut self, echo: &mut Echo, until: Instant, last: bool) -> Result<()> {
+        loop {
+            while let Ok(arrival) = echo.receive() {
+                if let Some(arrival) = arrival {
+                    self.take(&arrival);
+                }
+            }
+            if last && self.requests.iter().all(|request| request.answered) {
+                return Ok(());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            match tokio::time::timeout(left, readable(echo.as_fd(), "wait for a reply")).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn take(&mut self, arrival: &Arrival) {
+        let Some(index) = usize::from(arrival.seq).checked_sub(1).filter(|_| arrival.id == self.id) else { return };
+        let Some(request) = self.requests.get_mut(index) else { return };
+        let duplicate = request.answered;
+        let complaint = arrival.complaint.map(str::to_owned);
+        if complaint.is_none() && !duplicate {
+            self.report.received += 1;
+        }
+        request.answered = true;
+        self.report.replies.push(PingReply {
+            seq: arrival.seq,
+            from: arrival.from,
+            bytes: arrival.bytes,
+            ttl: arrival.ttl,
+            rtt: request.rtt(arrival.stamp),
+            error: complaint,
+            duplicate,
+        });
+    }
+}
+
+/// Who reached whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Index of the asking node.
+    pub from: usize,
+    /// Index of the asked node.
+    pub to: usize,
+    /// Round-trip time, if there was a reply.
+    pub rtt: Option<Duration>,
+    /// Why there was none.
+    pub error: Option<String>,
+}
+
+/// Pings every node from every other, once, and waits for all replies together.
+///
+/// # Errors
+/// When no socket can be opened, or Ctrl-C.
+pub fn ping_all(nodes: &[(&Net, IpAddr)], timeout: Duration) -> Result<Vec<Pair>> {
+    let Some((first, _)) = nodes.first() else { return Ok(Vec::new()) };
+    if nodes.iter().any(|(_, addr)| addr.is_ipv6() != nodes[0].1.is_ipv6()) {
+        return Err(Error::plain(Kind::Usage, "the nodes have addresses of two families"));
+    }
+    let mut pairs = Vec::with_capacity(nodes.len() * nodes.len());
+    let mut late = Vec::new();
+    for (from, (net, addr)) in nodes.iter().enumerate() {
+        first.exec().sleep(Duration::ZERO)?; // a chance for Ctrl-C
+        let mut echo = net.echo_socket(*addr)?;
+        echo.drain();
+        let id = net.echo.next_id();
+        let row = pairs.len();
+        let mut requests = Vec::with_capacity(nodes.len());
+        for (to, (_, target)) in nodes.iter().enumerate().filter(|(to, _)| *to != from) {
+            requests.push(Sent::now());
+            let seq = u16::try_from(requests.len()).unwrap_or(u16::MAX);
+            let sent = echo.send(SocketAddr::new(*target, 0), id, seq, 56);
+            let error = sent.err().map(|errno| errno.desc().to_owned());
+            pairs.push(Pair { from, to, rtt: None, error });
+            take_all(&mut echo, id, &mut requests, &mut pairs[row..]);
+        }
+        if pairs[row..].iter().any(is_open) {
+            late.push((from, id, row, requests));
+        }
+    }
+    // Stragglers of all nodes share one deadline.
+    let end = Instant::now() + timeout;
+    for (from, id, row, mut requests) in late {
+        let (net, addr) = nodes[from];
+        let mut echo = net.echo_socket(addr)?;
+        let row = row..row + nodes.len() - 1;
+        loop {
+            take_all(&mut echo, id, &mut requests, &mut pairs[row.clone()]);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !pairs[row.clone()].iter().any(is_open) {
+                break;
+            }
+            match net.wait(left, readable(echo.as_fd(), "wait for a reply")) {
+                Err(error) if error.kind == Kind::Timeout => break,
+                done => done?,
+            }
+        }
+    }
+    for pair in pairs.iter_mut().filter(|pair| is_open(pair)) {
+        pair.error = Some(format!("no reply within {timeout:?}"));
+    }
+    Ok(pairs)
+}
+
+fn is_open(pair: &Pair) -> bool {
+    pair.rtt.is_none() && pair.error.is_none()
+}
+
+fn take_all(echo: &mut Echo, id: u16, requests: &mut [Sent], row: &mut [Pair]) {
+    while let Ok(arrival) = echo.receive() {
+        let Some(arrival) = arrival.filter(|arrival| arrival.id == id) else { continue };
+        let index = usize::from(arrival.seq).wrapping_sub(1);
+        if let (Some(request), Some(pair)) = (requests.get_mut(index), row.get_mut(index)) {
+            match arrival.complaint {
+                None => (pair.rtt, pair.error) = (Some(request.rtt(arrival.stamp)), None),
+                Some(complaint) if pair.rtt.is_none() => pair.error = Some(complaint.to_owned()),
+                Some(_) => {}
+            }
+        }
+    }
+}

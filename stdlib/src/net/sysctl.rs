@@ -1,0 +1,52 @@
+//! Settings below `/proc/sys/net`, of the namespace's own copy.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Net;
+use crate::error::{Error, Result};
+
+/// The file of a key such as `net.ipv4.ip_forward`.
+fn file(key: &str) -> Result<PathBuf> {
+    let fits = key.starts_with("net.")
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'))
+        && !key.split(['.', '/']).any(str::is_empty);
+    if !fits {
+        return Err(Error::usage(format!(
+            "no setting of a network namespace is called `{}`",
+            crate::name::printable(key)
+        ))
+        .hint("the keys begin with `net.`, as in `net.ipv4.ip_forward`; write `/` for a dot inside a link's name"));
+    }
+    // As sysctl(8): dots are slashes, and slashes dots.
+    let path: String = key
+        .chars()
+        .map(|c| match c {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        })
+        .collect();
+    Ok(PathBuf::from("/proc/sys").join(path))
+}
+
+impl Net {
+    /// Reads a setting. Like `sysctl -n KEY`.
+    pub(crate) fn sysctl(&self, key: &str) -> Result<String> {
+        let file = file(key)?;
+        // The files follow the network namespace of the thread that opens them.
+        let text = self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{key}`"), &e)))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Writes a setting. Like `sysctl -w KEY=VALUE`.
+    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
+        let file = file(key)?;
+        self.open(|| {
+            fs::write(file, value).map_err(|e| {
+                Error::io(format!("write `{value}` to `{key}`"), &e)
+                    .hint("settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value")
+            })
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! Who keeps a namespace alive: processes in it, open descriptors, mounts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::inode_of;
+use crate::error::{Error, Result};
+use crate::exec::handle::{NsHandle, NsInode, NsKind};
+use crate::exec::spawn::is_gone;
+use crate::name::printable;
+
+/// How a namespace is kept alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// A process, or one of its threads, is in it.
+    Process,
+    /// A process has it open.
+    Descriptor,
+    /// It is mounted somewhere: a name.
+    Mount,
+}
+
+/// One reason why a namespace lives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// How.
+    pub how: How,
+    /// The process, or the one in whose mount namespace the mount is.
+    pub pid: u32,
+    /// Its command.
+    pub command: String,
+    /// `fd 7`, or the mount point.
+    pub detail: String,
+}
+
+impl How {
+    /// The word that scripts see.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Descriptor => "descriptor",
+            Self::Mount => "mount",
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = printable(&self.command);
+        match self.how {
+            How::Process => write!(f, "process {} ({command}) is in it", self.pid),
+            How::Descriptor => write!(f, "process {} ({command}) has it open as {}", self.pid, self.detail),
+            How::Mount => write!(f, "it is mounted at {}", self.detail),
+        }
+    }
+}
+
+/// Everything that we can see keeping the namespace alive.
+///
+/// A socket that was opened inside also keeps it, and no list shows that (the kernel has none).
+///
+/// The kernel gives the inode of a namespace that is gone to the next one; where it has numbers that are never
+/// reused, `id` tells them apart.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
+    let target = inode.ino;
+    let same = |path: &Path| match (id, NsHandle::open(NsKind::Net, path)) {
+        (Some(id), Ok(handle)) => handle.unique_id() == Some(id),
+        _ => true, // not ours to open, or an older kernel: the inode has to do
+    };
+    let mut holders = BTreeSet::new();
+    let mut mounts = BTreeSet::new();
+    let processes = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
+    for entry in processes.filter_map(std::result::Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let folder = entry.path();
+        let command = || fs::read_to_string(folder.join("comm")).unwrap_or_default().trim().to_owned();
+        let hold = |how, detail: String| Holder { how, pid, command: command(), detail };
+        // Threads can be elsewhere than their process: a worker that unshared.
+        let threads = links_in(&folder.join("task"), |thread| thread.join("ns/net"));
+        if threads.into_iter().any(|(tid, ino)| ino == target && same(&folder.join("task").join(tid).join("ns/net"))) {
+            holders.insert(hold(How::Process, String::new()));
+        }
+        let descriptors = links_in(&folder.join("fd"), Path::to_path_buf).into_iter().filter(|(_, ino)| *ino == target);
+        for (fd, _) in descriptors.filter(|(fd, _)| same(&folder.join("fd").join(fd))) {
+            holders.insert(hold(How::Descriptor, format!("fd {fd}")));
+        }
+        for point in mount_points(&folder, target) {
+            if mounts.insert(point.clone()) {
+                holders.insert(hold(How::Mount, point));
+            }
+        }
+    }
+    Ok(holders.into_iter().collect())
+}
+
+/// The entries of a folder whose link (at `link_of` each) names a network namespace: (name, inode).
+fn links_in(folder: &Path, link_of: impl Fn(&Path) -> PathBuf) -> Vec<(String, u64)> {
+    let entries: Vec<_> = match fs::read_dir(folder) {
+        Ok(entries) => entries.filter_map(std::result::Result::ok).collect(),
+        Err(error) => {
+            debug_assert!(is_gone(&error) || error.kind() == std::io::ErrorKind::PermissionDenied, "{error}");
+            Vec::new()
+        }
+    };
+    let numbers = entries.into_iter().filter_map(|entry| {
+        let target = fs::read_link(link_of(&entry.path())).ok()?;
+        let target = target.to_str()?.strip_prefix("net").map(|_| target.to_string_lossy().into_owned())?;
+        Some((entry.file_name().to_string_lossy().into_owned(), inode_of(&target)?))
+    });
+    numbers.collect()
+}
+
+/// Where the namespace is mounted, in the mount namespace of the process (`proc_pid_mountinfo(5)`, fields 4 and 5).
+fn mount_points(process: &Path, inode: u64) -> Vec<String> {
+    let text = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+    let root = format!("net:[{inode}]");
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ').skip(3);
+            (words.next()? == root).then(|| words.next().unwrap_or("?").to_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! Namespaces of processes: `/proc/PID/ns`, and who keeps a namespace alive.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+use crate::exec::handle::{NsHandle, NsKind};
+
+pub mod holders;
+
+/// One line of `ls -l /proc/PID/ns`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NsEntry {
+    /// The file's name: a kind, or `pid_for_children`, `time_for_children`.
+    pub name: String,
+    /// The link's target: `net:[4026531840]`.
+    pub target: String,
+    /// The number in brackets.
+    pub inode: u64,
+}
+
+impl fmt::Display for NsEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.name, self.target)
+    }
+}
+
+fn folder(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns"))
+}
+
+fn explain(error: Error, pid: u32) -> Error {
+    match error.errno {
+        Some(Errno::ENOENT | Errno::ESRCH) => {
+            error.hint(format!("no process {pid} in this lab: pids count from its own PID 1"))
+        }
+        Some(Errno::EACCES | Errno::EPERM) => error.hint("another user's process, or one that is protected"),
+        _ => error,
+    }
+}
+
+/// The namespaces of a process. Like `ls -l /proc/PID/ns`.
+///
+/// # Errors
+/// `NotFound` without such a process.
+pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
+    let fail = |e: &std::io::Error| explain(Error::io(format!("list the namespaces of process {pid}"), e), pid);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder(pid)).map_err(|e| fail(&e))? {
+        let entry = entry.map_err(|e| fail(&e))?;
+        let target = fs::read_link(entry.path()).map_err(|e| fail(&e))?.to_string_lossy().into_owned();
+        entries.push(NsEntry {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            inode: inode_of(&target).unwrap_or(0),
+            target,
+        });
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// The number in `kind:[number]`.
+pub(crate) fn inode_of(target: &str) -> Option<u64> {
+    target.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
+}
+
+/// Opens one namespace of a process.
+///
+/// # Errors
+/// `NotFound` without such a process, `Permission` where it is not ours to look at.
+pub fn open(pid: u32, kind: NsKind) -> Result<NsHandle> {
+    NsHandle::open(kind, &folder(pid).join(kind.file())).map_err(|e| explain(e, pid))
+}
