@@ -2,27 +2,25 @@
 
 use std::sync::Arc;
 
-use rhai::Engine;
 use rustyline::completion::{Completer, Pair};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper, Highlighter, Hinter};
 use stdlib::catalog::Catalog;
 
-use super::validate::is_incomplete;
-use crate::engine::for_syntax;
+use super::validate;
 use crate::interpreter::Interpreter;
 
 /// The editor's helper.
 #[derive(Helper, Highlighter, Hinter)]
 pub(super) struct LineHelper {
-    syntax: Engine,
+    validator: validate::Validator,
     catalog: Arc<Catalog>,
     variables: Vec<String>,
 }
 
 impl LineHelper {
     pub(super) fn new(interpreter: &Interpreter) -> Self {
-        Self { syntax: for_syntax(), catalog: interpreter.catalog.clone(), variables: Vec::new() }
+        Self { validator: validate::Validator::default(), catalog: interpreter.catalog.clone(), variables: Vec::new() }
     }
 
     pub(super) fn set_variables<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
@@ -74,7 +72,7 @@ impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
         let command = text.starts_with([':', '?']);
-        Ok(if !command && is_incomplete(&self.syntax, text) {
+        Ok(if !command && self.validator.is_incomplete(text) {
             ValidationResult::Incomplete
         } else {
             ValidationResult::Valid(None)

@@ -31,12 +31,13 @@ fn piped(session: &mut Session) -> u8 {
         crate::cli::complain(&format!("cannot read standard input: {error}"));
         return crate::cli::FAILED;
     }
+    let validator = validate::Validator::default();
     let mut input = String::new();
     let mut status = 0;
     for line in text.lines() {
         input.push_str(line);
         input.push('\n');
-        if validate::is_incomplete(&session.interpreter.engine, &input) {
+        if validator.is_incomplete(&input) {
             continue;
         }
         if let Some(end) = evaluate(session, input.trim_end(), &mut status) {

@@ -1,11 +1,33 @@
 //! Whether an input is complete: nothing is evaluated to find out.
 
-use rhai::{Engine, LexError, ParseErrorType};
+use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
-/// Whether more lines are needed. The rule: the parser's complaint lies behind the last character.
-#[must_use]
-pub fn is_incomplete(engine: &Engine, text: &str) -> bool {
-    let Err(error) = engine.compile(text) else { return has_open_comment(text) };
+use crate::engine::for_syntax;
+
+/// Tells whole inputs from beginnings.
+pub struct Validator(Engine);
+
+impl Default for Validator {
+    fn default() -> Self {
+        let mut engine = for_syntax();
+        engine.set_strict_variables(false); // an unknown name is for the evaluation to complain about
+        Self(engine)
+    }
+}
+
+impl Validator {
+    /// Whether more lines are needed.
+    #[must_use]
+    pub fn is_incomplete(&self, text: &str) -> bool {
+        match self.0.compile(text) {
+            Ok(_) => has_open_comment(text),
+            Err(error) => lies_behind(&error, text),
+        }
+    }
+}
+
+/// The rule: the parser's complaint lies behind the last character.
+fn lies_behind(error: &ParseError, text: &str) -> bool {
     let (line, column) = (error.position().line().unwrap_or(0), error.position().position().unwrap_or(0));
     match error.err_type() {
         // Its position is the beginning of the literal: ` and #" may go on, " only behind a backslash.
@@ -56,12 +78,11 @@ fn has_open_comment(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_incomplete;
-    use crate::engine::for_syntax;
+    use super::Validator;
 
     #[test]
     fn open_blocks_wait_for_more_lines() {
-        let engine = for_syntax();
+        let validator = Validator::default();
         for text in [
             "within ns {",
             "fn f(",
@@ -74,17 +95,17 @@ mod tests {
             "#{a:",
             "within ns {\n  up(\"lo\");",
         ] {
-            assert!(is_incomplete(&engine, text), "{text}");
+            assert!(validator.is_incomplete(text), "{text}");
         }
     }
 
     #[test]
     fn whole_and_wrong_inputs_do_not() {
-        let engine = for_syntax();
+        let validator = Validator::default();
         for text in
             ["1", "let x = 1", "within ns { }", "\"open", "1 + )", "let 1", "/* a /* b */ */ 1", "// {", "x = \"/*\""]
         {
-            assert!(!is_incomplete(&engine, text), "{text}");
+            assert!(!validator.is_incomplete(text), "{text}");
         }
     }
 }
