@@ -39,6 +39,27 @@ pub struct Parameter {
     pub keys: &'static [Key],
     /// How many arguments it may take.
     pub most: usize,
+    /// What a string for it names.
+    pub names: Names,
+}
+
+/// What a string argument names, for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Nothing that could be listed.
+    Nothing,
+    /// Namespaces.
+    Namespaces,
+    /// Links of the namespace before it, or of the current one.
+    Links,
+    /// Addresses that somebody in the lab has.
+    Addresses,
+    /// Settings below `/proc/sys/net`.
+    Settings,
+    /// Kinds of namespace.
+    Kinds,
+    /// Signals.
+    Signals,
 }
 
 /// One key of an option map.
@@ -48,6 +69,22 @@ pub struct Key {
     pub name: &'static str,
     /// What it means, with the unit and the default.
     pub doc: &'static str,
+    /// What a string for it names.
+    pub names: Names,
+}
+
+impl Key {
+    /// A key whose value names nothing that could be listed.
+    #[must_use]
+    pub const fn new(name: &'static str, doc: &'static str) -> Self {
+        Self { name, doc, names: Names::Nothing }
+    }
+
+    /// A key whose value names one of `names`.
+    #[must_use]
+    pub const fn naming(name: &'static str, doc: &'static str, names: Names) -> Self {
+        Self { name, doc, names }
+    }
 }
 
 /// One type.
@@ -59,6 +96,10 @@ pub struct Type {
     pub doc: String,
     /// Its properties.
     pub properties: Vec<Property>,
+    /// The type of its elements, if it is a list.
+    pub element: Option<String>,
+    /// The properties that a table of such things shows.
+    pub columns: &'static [&'static str],
 }
 
 /// One property.

@@ -1,190 +1,294 @@
 //! The REPL: reads an input, evaluates it, shows the value; an error or Ctrl-C costs nothing but the input.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Read as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustyline::error::ReadlineError;
-use rustyline::history::DefaultHistory;
-use rustyline::{CompletionType, Config, Editor};
+use rhai::Dynamic;
+use stdlib::lab::NetNs;
+use stdlib::lab::events::Event;
+use stdlib::name::NsName;
 
+use crate::cli::{FAILED, complain};
 use crate::interpreter::{Interpreter, Stop};
-use crate::run::show;
 use crate::session::Session;
-use helper::LineHelper;
+use commands::Flow;
+use editor::{Above, LineEditor, Read, Rustyline};
+use show::Screen;
+use world::Live;
 
-mod helper;
+pub mod commands;
+pub mod complete;
+mod editor;
+pub mod help;
+pub mod highlight;
+pub mod hint;
+pub mod scan;
+pub mod show;
+pub mod topology;
 pub mod validate;
+mod world;
 
-const WELCOME: &str = "nslab: a private lab. `:help` lists the functions, `:help NAME` explains one, Ctrl-D ends.";
+const WELCOME: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";
+
+/// A session with somebody, or something, that types.
+pub struct Repl<'a> {
+    session: Session,
+    colour: bool,
+    interactive: bool,
+    loaded: Option<String>,
+    last: Option<Dynamic>,
+    status: u8,
+    out: &'a mut dyn Write,
+}
 
 /// Reads until the end and returns the exit status.
 #[must_use]
 pub fn main(interpreter: Interpreter) -> u8 {
-    let mut session = Session::new(interpreter);
-    if io::stdin().is_terminal() { with_editor(&mut session) } else { piped(&mut session) }
+    resume(Session::new(interpreter))
 }
 
-/// Input from a pipe: all of it is one script, but values are shown and an error ends it.
-fn piped(session: &mut Session) -> u8 {
-    let mut text = String::new();
-    if let Err(error) = io::stdin().read_to_string(&mut text) {
-        crate::cli::complain(&format!("cannot read standard input: {error}"));
-        return crate::cli::FAILED;
-    }
-    let validator = validate::Validator::default();
-    let mut input = String::new();
-    let mut status = 0;
-    for line in text.lines() {
-        input.push_str(line);
-        input.push('\n');
-        if validator.is_incomplete(&input) {
-            continue;
-        }
-        if let Some(end) = evaluate(session, input.trim_end(), &mut status) {
-            return end;
-        }
-        if status != 0 {
-            return status;
-        }
-        input.clear();
-    }
-    if !input.trim().is_empty() {
-        let _ = evaluate(session, &input, &mut status);
-    }
-    status
+/// Goes on with a session that a script has begun.
+#[must_use]
+pub fn resume(session: Session) -> u8 {
+    let interactive = io::stdin().is_terminal();
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut out = io::stdout();
+    let mut repl = Repl { session, colour, interactive, loaded: None, last: None, status: 0, out: &mut out };
+    if interactive { repl.with_editor() } else { repl.piped() }
 }
 
-fn with_editor(session: &mut Session) -> u8 {
-    let config = Config::builder()
-        .completion_type(CompletionType::List)
-        .completion_show_all_if_ambiguous(true)
-        .auto_add_history(true)
-        .bracketed_paste(true)
-        .build();
-    let mut editor = match Editor::<LineHelper, DefaultHistory>::with_config(config) {
-        Ok(editor) => editor,
-        Err(error) => {
-            crate::cli::complain(&format!("cannot use this terminal: {error}"));
-            return crate::cli::FAILED;
+impl Repl<'_> {
+    /// Input from a pipe: an error ends it.
+    fn piped(&mut self) -> u8 {
+        let mut text = String::new();
+        if let Err(error) = io::stdin().read_to_string(&mut text) {
+            complain(&format!("cannot read standard input: {error}"));
+            return FAILED;
         }
-    };
-    editor.set_helper(Some(LineHelper::new(&session.interpreter)));
-    let history = history_file();
-    if let Some(file) = &history {
-        let _ = editor.load_history(file); // none yet
+        let validator = validate::Validator::default();
+        let mut input = String::new();
+        for line in text.lines() {
+            input.push_str(line);
+            if validator.is_incomplete(&input) {
+                input.push('\n');
+                continue;
+            }
+            if let Some(end) = self.evaluate(input.trim()) {
+                return end;
+            }
+            if self.status != 0 {
+                return self.status;
+            }
+            input.clear();
+        }
+        let end = if input.trim().is_empty() { None } else { self.evaluate(input.trim()) };
+        end.unwrap_or(self.status)
     }
-    let _ = writeln!(io::stdout(), "{WELCOME}");
-    let mut status = 0;
-    let end = loop {
-        if let Some(helper) = editor.helper_mut() {
-            helper.set_variables(session.variables());
-        }
-        match editor.readline("nslab> ") {
-            Ok(input) => {
-                if let Some(end) = evaluate(session, input.trim(), &mut status) {
-                    break end;
+
+    fn with_editor(&mut self) -> u8 {
+        let catalog = self.session.interpreter.catalog.clone();
+        let mut editor = match Rustyline::open(catalog, Live::of(&self.session), self.colour) {
+            Ok(editor) => editor,
+            Err(text) => {
+                complain(&text);
+                return FAILED;
+            }
+        };
+        self.say(WELCOME);
+        self.tell_events(editor.above());
+        let end = loop {
+            editor.look(Live::of(&self.session));
+            let prompt = self.prompt();
+            match editor.read(&prompt, &prompt) {
+                Read::Input(input) => {
+                    if let Some(end) = self.evaluate(input.trim()) {
+                        break end;
+                    }
+                }
+                Read::Interrupted => {}
+                Read::End => break 0,
+                Read::Failed(text) => {
+                    complain(&format!("cannot read the terminal: {text}"));
+                    break FAILED;
                 }
             }
-            Err(ReadlineError::Interrupted) => {}
-            Err(ReadlineError::Eof) => break 0,
-            Err(error) => {
-                crate::cli::complain(&format!("cannot read the terminal: {error}"));
-                break crate::cli::FAILED;
-            }
-        }
-    };
-    if let Some(file) = &history {
-        let _ = save_history(&mut editor, file);
+        };
+        editor.close();
+        end
     }
-    end
-}
 
-/// Evaluates one input; the exit status if the session ends with it.
-fn evaluate(session: &mut Session, input: &str, status: &mut u8) -> Option<u8> {
-    *status = 0;
-    match input {
-        "" => return None,
-        ":quit" | ":q" | ":exit" => return Some(0),
-        _ => {}
+    /// `nslab> `, or `nslab netns1> ` in a namespace that was entered.
+    fn prompt(&self) -> String {
+        let current = self.session.current();
+        if current.is_root() { "nslab> ".into() } else { format!("nslab {}> ", current.short()) }
     }
-    if let Some(topic) = input.strip_prefix(":help").or_else(|| input.strip_prefix('?')) {
-        help(session, topic.trim());
-        return None;
-    }
-    match session.evaluate(input) {
-        Ok(value) => {
-            if let Some(shown) = session.interpreter.show(&value) {
-                let _ = writeln!(io::stdout(), "{shown}");
+
+    /// Shows what happens while nobody asks, above the prompt.
+    fn tell_events(&mut self, above: Option<Above>) {
+        let Some(above) = above else { return };
+        let above = Arc::new(Mutex::new(above));
+        let lab = self.session.interpreter.lab.clone();
+        let colour = self.colour;
+        let listened = lab.listen(move |event| {
+            let worth_it = match &event {
+                Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
+                Event::Process { .. } | Event::Netns { .. } => true,
+            };
+            if worth_it {
+                let text = if colour { format!("\x1b[90m[{event}]\x1b[0m\n") } else { format!("[{event}]\n") };
+                above.lock().unwrap_or_else(PoisonError::into_inner)(text);
             }
+        });
+        if let Err(error) = listened {
+            self.complain(&format!("no events will be shown: {error}"));
         }
-        Err(Stop::Exit(code)) => return Some(code),
-        Err(stop) => {
-            *status = stop.status();
-            match stop {
-                Stop::Failed(diagnostic) => show(&diagnostic),
-                _ => {
-                    let _ = writeln!(io::stderr(), "interrupted");
+    }
+
+    /// Evaluates one input, a command or a script; the exit status if the session ends with it.
+    fn evaluate(&mut self, input: &str) -> Option<u8> {
+        self.status = 0;
+        if input.is_empty() {
+            return None;
+        }
+        match commands::run(self, input) {
+            Some(Flow::On) => return None,
+            Some(Flow::End(status)) => return Some(status),
+            None => {}
+        }
+        let result = self.session.evaluate(input);
+        self.finish(result)
+    }
+
+    /// Evaluates what a command stands for; it is not part of the session's script.
+    fn evaluate_quietly(&mut self, text: &str) {
+        let result = self.session.run("<command>", text);
+        let _ = self.finish(result);
+    }
+
+    /// Shows what came of an input; the exit status if the session ends with it.
+    fn finish(&mut self, result: Result<Dynamic, Stop>) -> Option<u8> {
+        match result {
+            Ok(value) => {
+                if let Some(text) = show::render(&self.session.interpreter, &value, self.screen()) {
+                    self.say(&text);
                 }
+                self.last = Some(value);
+                None
+            }
+            Err(Stop::Exit(code)) => Some(code),
+            Err(stop) => {
+                self.status = commands::status_of(&stop);
+                match stop {
+                    Stop::Failed(diagnostic) => crate::run::show(&diagnostic),
+                    _ => self.complain_plainly("interrupted"),
+                }
+                None
             }
         }
     }
-    None
-}
 
-fn help(session: &Session, topic: &str) {
-    let catalog = &session.interpreter.catalog;
-    let mut out = io::stdout().lock();
-    if topic.is_empty() {
-        let mut family = "";
-        for function in &catalog.functions {
-            if function.family != family {
-                family = &function.family;
-                let _ = writeln!(out, "\n{family}");
+    fn more(&mut self) {
+        let Some(value) = self.last.clone() else { return };
+        let screen = Screen { height: u16::MAX, ..self.screen() };
+        if let Some(text) = show::render(&self.session.interpreter, &value, screen) {
+            self.say(&text);
+        }
+    }
+
+    /// Pings between all namespaces that have an address.
+    fn ping_all(&mut self) {
+        let lab = self.session.interpreter.lab.clone();
+        let has_address = |ns: &NetNs| {
+            let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
+            addrs.iter().any(|addr| addr.scope == "global")
+        };
+        let nodes: Vec<Dynamic> =
+            lab.all().unwrap_or_default().into_iter().filter(has_address).map(Dynamic::from).collect();
+        let engine = &self.session.interpreter.engine;
+        let result = engine.eval_fn_call::<Dynamic>("pingall", None, (nodes,));
+        match result {
+            Ok(matrix) => {
+                let _ = self.finish(Ok(matrix));
             }
-            let _ = writeln!(out, "  {:<16} {}", function.name, function.summary().replace('\n', " "));
+            Err(error) => self.complain(&error.to_string()),
         }
-        let _ = writeln!(out, "\n`:help NAME` explains one. `:quit` or Ctrl-D ends the lab.");
-        return;
     }
-    if let Some(function) = catalog.functions.iter().find(|function| function.name == topic) {
-        let _ = writeln!(out, "{}\n\n{}", function.signature(), function.doc.trim());
-        for key in function.parameters.iter().flat_map(|parameter| parameter.keys) {
-            let _ = writeln!(out, "  {:<10} {}", key.name, key.doc);
-        }
-        return;
-    }
-    if let Some(of) = catalog.types.iter().find(|of| of.name == topic) {
-        let _ = writeln!(out, "{}: {}", of.name, of.doc);
-        for property in &of.properties {
-            let _ = writeln!(
-                out,
-                "  .{:<12} {:<8} {}",
-                property.name,
-                property.returns,
-                property.doc.trim().replace('\n', " ")
-            );
-        }
-        return;
-    }
-    let names = catalog.functions.iter().map(|f| f.name.as_str()).chain(catalog.types.iter().map(|t| t.name.as_str()));
-    let near = crate::suggest::nearest(topic, names);
-    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    let _ = writeln!(out, "nothing is called `{topic}`{near}");
-}
 
-/// `$XDG_STATE_HOME/nslab/history`, or below `~/.local/state`.
-fn history_file() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-    Some(folder.join("nslab/history"))
-}
-
-/// Saves the history for its owner alone.
-fn save_history(editor: &mut Editor<LineHelper, DefaultHistory>, file: &std::path::Path) -> rustyline::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(folder) = file.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fn help(&mut self, topic: &str) {
+        let catalog = self.session.interpreter.catalog.clone();
+        if topic.is_empty() {
+            self.say(&help::overview(&catalog));
+            return;
+        }
+        match help::explain(&catalog, topic) {
+            Ok(text) => self.say(&text),
+            Err(text) => self.complain(&text),
+        }
     }
-    std::fs::File::options().create(true).append(true).mode(0o600).open(file)?;
-    editor.save_history(file)
+
+    /// `??name`: the source of a function of the session.
+    fn source_of(&mut self, name: &str) {
+        let log = self.session.log();
+        let marker = format!("fn {name}");
+        let found =
+            log.iter().rev().find(|entry| entry.ok && entry.text.contains(&marker)).map(|entry| entry.text.clone());
+        match found {
+            Some(text) => self.say(&text),
+            None => self.help(name),
+        }
+    }
+
+    /// The namespace that a word at the prompt means: a variable, or a name.
+    fn namespace(&self, word: &str) -> Option<NetNs> {
+        let variable = self.session.variable(word).and_then(|value| value.read_lock::<NetNs>().map(|ns| ns.clone()));
+        let lab = &self.session.interpreter.lab;
+        variable
+            .or_else(|| NsName::new(word).and_then(|name| lab.open_netns(&name)).ok())
+            .or_else(|| (word == "host").then(|| lab.root().clone()))
+    }
+
+    /// The expression for the namespace that a word means.
+    fn expression_of(&self, word: &str) -> Option<String> {
+        let is_variable = self.session.variable(word).is_some_and(Dynamic::is::<NetNs>);
+        let ns = self.namespace(word)?;
+        Some(match ns.name() {
+            _ if is_variable => word.to_owned(),
+            Some(name) => format!("open_netns(\"{}\")", name.as_str()),
+            None => "host()".to_owned(),
+        })
+    }
+
+    fn no_namespace(&mut self, word: &str) {
+        let names = self.session.interpreter.lab.netns_names().unwrap_or_default();
+        let near = crate::suggest::nearest(word, names.iter().map(String::as_str));
+        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        self.complain(&format!("no namespace `{}`{near} `:ns` lists them", stdlib::name::printable(word)));
+    }
+
+    fn screen(&self) -> Screen {
+        // Into a pipe nothing is cut.
+        let size = terminal_size::terminal_size().filter(|_| self.interactive);
+        let (width, height) = size.map_or((100, u16::MAX), |(columns, lines)| (columns.0, lines.0));
+        Screen { width, height, colour: self.colour }
+    }
+
+    fn say(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+        let _ = self.out.flush();
+    }
+
+    fn say_coloured(&mut self, text: &str) {
+        let text = if self.colour { show::colour(text) } else { text.to_owned() };
+        self.say(&text);
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.status = FAILED;
+        complain(text);
+    }
+
+    fn complain_plainly(&mut self, text: &str) {
+        let _ = self.out.flush();
+        let _ = writeln!(io::stderr(), "{text}");
+    }
 }

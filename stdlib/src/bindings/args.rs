@@ -10,7 +10,7 @@ use rhai::{Array, Dynamic, FnPtr, INT, ImmutableString, Map, NativeCallContext};
 use super::Binding;
 use super::list::List;
 use super::options::{FromOptions, Options};
-use crate::catalog::Key;
+use crate::catalog::{Key, Names};
 use crate::error::{Error, Result};
 use crate::exec::handle::NsKind;
 use crate::lab::{Lab, Link, NetNs, Place, Process, Sandbox};
@@ -156,6 +156,8 @@ pub(crate) trait Arg: Sized {
     const KEYS: &'static [Key] = &[];
     /// How many arguments it may take.
     const MOST: usize = 1;
+    /// What a string for it names.
+    const NAMES: Names = Names::Nothing;
     /// Takes it.
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self>;
 }
@@ -280,6 +282,7 @@ impl Arg for Process {
 impl Arg for Link {
     const TYPE: &'static str = "Link";
     const MOST: usize = 2;
+    const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if let Some(link) = call.take::<Link>() {
             return Ok(link);
@@ -294,6 +297,7 @@ impl Arg for Link {
 
 impl Arg for NsName {
     const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Namespaces;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::new(&String::take(call, name)?)
     }
@@ -301,6 +305,7 @@ impl Arg for NsName {
 
 impl Arg for IfName {
     const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::new(&String::take(call, name)?)
     }
@@ -385,6 +390,7 @@ impl Target {
 
 impl Arg for Target {
     const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Addresses;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1\""))?;
         Self::parse(&text)
@@ -448,6 +454,7 @@ pub(crate) struct Kinds(pub Vec<NsKind>);
 
 impl Arg for Kinds {
     const TYPE: &'static str = "array";
+    const NAMES: Names = Names::Kinds;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if let Some(text) = call.take_text() {
             return Ok(Self(vec![NsKind::parse(&text)?]));
@@ -463,6 +470,7 @@ impl Arg for Kinds {
 /// One kind of namespace.
 impl Arg for NsKind {
     const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Kinds;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::parse(&String::take(call, name)?)
     }
@@ -512,6 +520,7 @@ impl Arg for Nodes {
 
 /// An argument that may be left out.
 impl<T: Arg> Arg for Option<T> {
+    const NAMES: Names = T::NAMES;
     const TYPE: &'static str = T::TYPE;
     const OPTIONAL: bool = true;
     const KEYS: &'static [Key] = T::KEYS;

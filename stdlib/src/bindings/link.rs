@@ -11,7 +11,7 @@ use super::list::{List, Listed, register_list};
 use super::netns::Deleted;
 use super::options::{FromOptions, Options};
 use super::{bindings, register_type, value};
-use crate::catalog::Key;
+use crate::catalog::{Key, Names};
 use crate::error::{Error, Kind, Result};
 use crate::lab::host::Changing;
 use crate::lab::{Lab, Link, NetNs};
@@ -115,6 +115,7 @@ impl fmt::Display for Link {
 impl Listed for Link {
     const LIST: &'static str = "Links";
     const LIST_DOC: &'static str = "The links of a namespace. Prints as `ip link` and `ip addr` do.";
+    const COLUMNS: &'static [&'static str] = &["index", "name", "state", "mtu", "kind", "addrs", "peer", "master"];
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = items.first() else { return Ok(()) };
         let look = || {
@@ -197,6 +198,7 @@ pub(crate) enum Doomed {
 impl Arg for Doomed {
     const TYPE: &'static str = "NetNs or Link";
     const MOST: usize = 2;
+    const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if call.left() == 1
             && let Some(ns) = call.take_net()?
@@ -214,7 +216,7 @@ pub(crate) struct AddressOptions {
 
 impl FromOptions for AddressOptions {
     const KEYS: &'static [Key] =
-        &[Key { name: "dad", doc: "let IPv6 look for duplicates first, which takes 1 to 2 seconds; default false" }];
+        &[Key::new("dad", "let IPv6 look for duplicates first, which takes 1 to 2 seconds; default false")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self { dad: options.flag("dad")?.unwrap_or(false) })
     }

@@ -27,6 +27,8 @@ pub(crate) trait Listed: Value {
     const LIST: &'static str;
     /// One sentence about it.
     const LIST_DOC: &'static str;
+    /// The properties that a table of them shows; none if it prints as a table anyway.
+    const COLUMNS: &'static [&'static str] = &[];
     /// Prints the whole list.
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, item) in items.iter().enumerate() {
@@ -98,6 +100,8 @@ pub(crate) fn register_list<T: Listed>(engine: &mut Engine, _: &Arc<Lab>) -> Typ
             property("len", "How many there are.", "int"),
             property("is_empty", "Whether there are none.", "bool"),
         ],
+        element: Some(T::NAME.into()),
+        columns: T::COLUMNS,
     }
 }
 

@@ -97,6 +97,7 @@ macro_rules! bindings {
                     optional: <$of as crate::bindings::args::Arg>::OPTIONAL,
                     keys: <$of as crate::bindings::args::Arg>::KEYS,
                     most: <$of as crate::bindings::args::Arg>::MOST,
+                    names: <$of as crate::bindings::args::Arg>::NAMES,
                 }),*],
                 returns: <$out as crate::bindings::args::Out>::TYPE,
                 call: |call| {
@@ -190,7 +191,7 @@ pub(crate) fn register_type<T: Value>(engine: &mut Engine, lab: &Arc<Lab>) -> Ty
             returns: getter.returns.into(),
         });
     }
-    Type { name: T::NAME.into(), doc: T::DOC.into(), properties }
+    Type { name: T::NAME.into(), doc: T::DOC.into(), properties, element: None, columns: &[] }
 }
 
 /// The value behind an argument whose type the engine has checked.

@@ -25,6 +25,7 @@ impl Listed for NsEntry {
     const LIST: &'static str = "NsList";
     const LIST_DOC: &'static str =
         "The namespaces of a process. Prints as `ls -l /proc/PID/ns` does, without the dates.";
+    const COLUMNS: &'static [&'static str] = &["name", "inode"];
 }
 
 value! { Sandbox, "Sandbox", "Namespaces that are held: `within` and `exec` enter them.";

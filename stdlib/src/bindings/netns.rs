@@ -35,6 +35,7 @@ value! { NetNs, "NetNs", "A network namespace. It keeps the namespace alive unti
 impl Listed for NetNs {
     const LIST: &'static str = "NetNsList";
     const LIST_DOC: &'static str = "Namespaces with a name. Prints as `ip netns list` does.";
+    const COLUMNS: &'static [&'static str] = &["name", "inode"];
 }
 
 /// A namespace and its number, as `ip netns list` shows them.
@@ -61,6 +62,7 @@ value! { Named, "NetNsName", "One line of `ip netns list`.";
 impl Listed for Named {
     const LIST: &'static str = "NetNsNames";
     const LIST_DOC: &'static str = "The names below `/run/netns`. Prints as `ip netns list` does.";
+    const COLUMNS: &'static [&'static str] = &["name", "id"];
 }
 
 value! { Holder, "Holder", "One reason why a namespace lives on.";
@@ -77,6 +79,7 @@ value! { Holder, "Holder", "One reason why a namespace lives on.";
 impl Listed for Holder {
     const LIST: &'static str = "Holders";
     const LIST_DOC: &'static str = "Everything that can be seen keeping a namespace alive.";
+    const COLUMNS: &'static [&'static str] = &["kind", "pid", "command", "detail"];
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if items.is_empty() {
             return f.write_str("nothing holds it");
@@ -136,7 +139,7 @@ value! { Deleted, "Deleted", "What came of deleting a namespace: whether it is g
 pub(crate) struct Patience(pub Duration);
 
 impl FromOptions for Patience {
-    const KEYS: &'static [Key] = &[Key { name: "timeout", doc: "how long to wait at most; default \"2s\"" }];
+    const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait at most; default \"2s\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(2))))
     }

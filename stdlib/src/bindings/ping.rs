@@ -67,11 +67,11 @@ value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.";
 
 impl FromOptions for PingOptions {
     const KEYS: &'static [Key] = &[
-        Key { name: "count", doc: "requests to send, 1 to 65535; default 1" },
-        Key { name: "interval", doc: "time between two requests; default \"200ms\"" },
-        Key { name: "size", doc: "bytes of data in each, 0 to 65507; default 56" },
-        Key { name: "timeout", doc: "how long to wait for the last reply; default \"4s\", time for ARP to give up" },
-        Key { name: "ttl", doc: "routers a request may cross, plus one, 1 to 255; default 64" },
+        Key::new("count", "requests to send, 1 to 65535; default 1"),
+        Key::new("interval", "time between two requests; default \"200ms\""),
+        Key::new("size", "bytes of data in each, 0 to 65507; default 56"),
+        Key::new("timeout", "how long to wait for the last reply; default \"4s\", time for ARP to give up"),
+        Key::new("ttl", "routers a request may cross, plus one, 1 to 255; default 64"),
     ];
     fn from(options: &mut Options) -> Result<Self> {
         let usual = Self::default();
@@ -153,7 +153,7 @@ fn address_of(ns: &NetNs) -> Result<std::net::IpAddr> {
 pub(crate) struct PingAllOptions(Duration);
 
 impl FromOptions for PingAllOptions {
-    const KEYS: &'static [Key] = &[Key { name: "timeout", doc: "how long to wait for the last reply; default \"4s\"" }];
+    const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait for the last reply; default \"4s\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(4))))
     }

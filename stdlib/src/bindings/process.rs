@@ -10,7 +10,7 @@ use rhai::{Dynamic, INT};
 use super::args::{Arg, Argv, Call, Here, Opts};
 use super::options::{FromOptions, Options};
 use super::{bindings, register_type, value};
-use crate::catalog::Key;
+use crate::catalog::{Key, Names};
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::lab::process::{Output, Process, run, run_in_terminal};
@@ -56,9 +56,9 @@ pub(crate) struct ExecOptions {
 
 impl FromOptions for ExecOptions {
     const KEYS: &'static [Key] = &[
-        Key { name: "stdin", doc: "text for its standard input; default none" },
-        Key { name: "timeout", doc: "kill it after this time; default \"30s\"" },
-        Key { name: "terminal", doc: "give it the terminal and capture nothing; default false" },
+        Key::new("stdin", "text for its standard input; default none"),
+        Key::new("timeout", "kill it after this time; default \"30s\""),
+        Key::new("terminal", "give it the terminal and capture nothing; default false"),
     ];
     fn from(options: &mut Options) -> Result<Self> {
         let terminal = options.flag("terminal")?.unwrap_or(false);
@@ -74,7 +74,7 @@ impl FromOptions for ExecOptions {
 pub(crate) struct WaitOptions(Duration);
 
 impl FromOptions for WaitOptions {
-    const KEYS: &'static [Key] = &[Key { name: "timeout", doc: "how long to wait; default \"30s\"" }];
+    const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait; default \"30s\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(30))))
     }
@@ -91,6 +91,7 @@ impl fmt::Display for SignalArg {
 
 impl Arg for SignalArg {
     const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Signals;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let value = <Dynamic as Arg>::take(call, name)?;
         let signal = match value.as_int() {

@@ -10,7 +10,7 @@ use super::args::{Arg, Call, Here, Opts, Target, parse_net};
 use super::list::{List, Listed, register_list};
 use super::options::{FromOptions, Options};
 use super::{bindings, register_type, value};
-use crate::catalog::Key;
+use crate::catalog::{Key, Names};
 use crate::error::{Error, Result};
 use crate::lab::{Lab, NetNs};
 use crate::name::IfName;
@@ -100,7 +100,7 @@ pub(crate) struct Family {
 }
 
 impl FromOptions for Family {
-    const KEYS: &'static [Key] = &[Key { name: "family", doc: "\"inet\" (the default) or \"inet6\"" }];
+    const KEYS: &'static [Key] = &[Key::new("family", "\"inet\" (the default) or \"inet6\"")];
     fn from(options: &mut Options) -> Result<Self> {
         match options.text("family")?.as_deref() {
             None | Some("inet") => Ok(Self { v6: false }),
@@ -147,9 +147,9 @@ pub(crate) struct Via {
 
 impl FromOptions for Via {
     const KEYS: &'static [Key] = &[
-        Key { name: "via", doc: "address of the next hop" },
-        Key { name: "dev", doc: "name of the link" },
-        Key { name: "metric", doc: "preference, smaller wins; default 0 (IPv6: 1024)" },
+        Key::naming("via", "address of the next hop", Names::Addresses),
+        Key::naming("dev", "name of the link", Names::Links),
+        Key::new("metric", "preference, smaller wins; default 0 (IPv6: 1024)"),
     ];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self {

@@ -8,11 +8,12 @@ use rhai::{Dynamic, Engine, EvalAltResult, FnPtr, INT, Map, NativeCallContext};
 use super::args::{Arg, Call, Opts, Out, parse_duration};
 use super::netns::Patience;
 use super::{Binding, Family, RhaiResultOf, errors, to_rhai};
-use crate::catalog::Parameter;
+use crate::catalog::{Names, Parameter};
 use crate::error::{Error, Kind, Result};
 use crate::lab::Lab;
 
-const CLOSURE: Parameter = Parameter { name: "f", of: "closure", optional: false, keys: &[], most: 1 };
+const CLOSURE: Parameter =
+    Parameter { name: "f", of: "closure", optional: false, keys: &[], most: 1, names: Names::Nothing };
 
 /// These call closures of the script, so they are written out instead of by `bindings!`.
 pub(super) const FAMILY: Family = Family {
@@ -85,7 +86,14 @@ wait_until(|| p.stdout.contains("ready"), #{timeout: "5s"});
 "#,
             parameters: &[
                 CLOSURE,
-                Parameter { name: "opts", of: "map", optional: true, keys: <Opts<Patience> as Arg>::KEYS, most: 1 },
+                Parameter {
+                    name: "opts",
+                    of: "map",
+                    optional: true,
+                    keys: <Opts<Patience> as Arg>::KEYS,
+                    most: 1,
+                    names: Names::Nothing,
+                },
             ],
             returns: "()",
             call: |call| {

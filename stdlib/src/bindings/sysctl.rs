@@ -4,9 +4,22 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, INT};
 
-use super::args::Here;
+use super::args::{Arg, Call, Here};
 use super::bindings;
+use crate::catalog::Names;
+use crate::error::Result;
 use crate::lab::Lab;
+
+/// The key of a setting.
+pub(crate) struct Setting(String);
+
+impl Arg for Setting {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Settings;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        String::take(call, name).map(Self)
+    }
+}
 
 bindings! { "settings", types: [];
 
@@ -21,13 +34,13 @@ bindings! { "settings", types: [];
     /// check sysctl(router, "net.ipv4.ip_forward") == 1;
     /// check sysctl("net.ipv4.ip_forward") == 0;
     /// ```
-    fn sysctl(lab: Arc<Lab>, ns: Here, key: String, value: Option<Dynamic>) -> Dynamic {
+    fn sysctl(lab: Arc<Lab>, ns: Here, key: Setting, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
         if let Some(value) = &value {
-            lab.setting(ns.net(), &key)?;
-            net.set_sysctl(&key, &value.to_string())?;
+            lab.setting(ns.net(), &key.0)?;
+            net.set_sysctl(&key.0, &value.to_string())?;
         }
-        let text = net.sysctl(&key)?;
+        let text = net.sysctl(&key.0)?;
         Ok(text.parse::<INT>().map_or_else(|_| Dynamic::from(text), Dynamic::from))
     }
 }

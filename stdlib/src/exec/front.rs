@@ -77,7 +77,14 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     };
     let Some(keeper) = sys::clone_process(namespaces).map_err(forbidden)? else {
         drop((alive_end, go_end));
-        let keeper = Keeper { alive, go, terminal, private: launch.private, cleanup: launch.cleanup };
+        let keeper = Keeper {
+            alive,
+            go,
+            terminal,
+            private: launch.private,
+            interactive: launch.interactive,
+            cleanup: launch.cleanup,
+        };
         sys::exit_now(i32::from(keeper::run(&keeper, interpreter)));
     };
     drop((alive, go));

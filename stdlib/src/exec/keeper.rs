@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::front::{FORBIDDEN, explain, report};
 use super::terminal::Saved;
-use super::{mounts, sys};
+use super::{mounts, sys, terminal};
 use crate::error::{Error, Result};
 
 /// What the keeper inherits from the front.
@@ -28,6 +28,8 @@ pub(crate) struct Keeper<'a> {
     pub terminal: Saved,
     /// Whether there is a lab to build.
     pub private: bool,
+    /// Whether somebody types: then the interpreter has the terminal, and programs get it from there.
+    pub interactive: bool,
     /// Undoes what was made outside a lab.
     pub cleanup: &'a dyn Fn(),
 }
@@ -66,13 +68,20 @@ fn start(keeper: &Keeper<'_>, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
     }
     match sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
         Some(child) => Ok(child),
-        None => sys::exit_now(i32::from(interpret(interpreter))),
+        None => sys::exit_now(i32::from(interpret(keeper.interactive, interpreter))),
     }
 }
 
 /// The interpreter's process, from its first to its last step.
-fn interpret(interpreter: impl FnOnce() -> u8) -> u8 {
+fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
     let _ = SigSet::empty().thread_set_mask();
+    if interactive {
+        // The group that started us has no number in this pid namespace, so the terminal could not be given back to
+        // it after a program had it. A group of our own has one; Ctrl-Z would stop it with nobody to wake it.
+        let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        terminal::take(&io::stdin());
+        sys::ignore_stop_key();
+    }
     let _ = prctl::set_pdeathsig(Signal::SIGKILL); // for `--host`; in a lab the kernel does it with PID 1
     raise_descriptor_limit();
     let status = interpreter();

@@ -113,7 +113,10 @@ pub(crate) fn signal(process: BorrowedFd<'_>, signal: nix::sys::signal::Signal) 
     sys::pidfd_send_signal(process, signal)
 }
 
-/// Takes the terminal back from a program that had it in the foreground.
-pub(crate) fn take_terminal_back() {
-    terminal::Saved::now().restore();
+/// Runs `program`, which has the terminal meanwhile, and takes the terminal back as it was.
+pub(crate) fn lending_the_terminal<T>(program: impl FnOnce() -> T) -> T {
+    let saved = terminal::Saved::now();
+    let done = program();
+    saved.restore();
+    done
 }

@@ -53,6 +53,12 @@ pub(crate) fn unshare(kinds: CloneFlags) -> Sys<()> {
     nix::sched::unshare(kinds)
 }
 
+/// Lets Ctrl-Z pass unnoticed.
+pub(crate) fn ignore_stop_key() {
+    // SAFETY: no handler is installed, so nothing can run at a bad time.
+    let _ = unsafe { nix::sys::signal::signal(Signal::SIGTSTP, nix::sys::signal::SigHandler::SigIgn) };
+}
+
 /// `mount(2)`.
 pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: MsFlags) -> Sys<()> {
     nix::mount::mount(Some(source), target, Some(kind), flags, None::<&str>)
@@ -126,14 +132,17 @@ pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
     unsafe { command.pre_exec(enter) };
 }
 
-/// Lets the child take the terminal: a foreground process group of its own, with the usual signals.
+/// Lets the child have the terminal, with the usual signals: in a foreground process group of its own, if we have one
+/// that can take it back.
 pub(crate) fn take_terminal_in_child(command: &mut Command) {
     let take = || {
-        // SAFETY: signal(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
+        // SAFETY: signal(2), getpgrp(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
         unsafe {
-            libc::setpgid(0, 0);
-            libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-            libc::tcsetpgrp(0, libc::getpid());
+            if libc::getpgrp() > 0 {
+                libc::setpgid(0, 0);
+                libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+                libc::tcsetpgrp(0, libc::getpid());
+            }
             for signal in [libc::SIGTTOU, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP] {
                 libc::signal(signal, libc::SIG_DFL);
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -17,6 +17,7 @@ use crate::net::Net;
 use crate::net::connection::Connection;
 use crate::net::icmp::Echo;
 
+pub mod events;
 pub mod host;
 pub mod link;
 pub mod netns;
@@ -35,6 +36,7 @@ pub struct Lab {
     root: NetNs,
     journal: Option<Journal>,
     known: Mutex<Vec<Weak<netns::Inner>>>,
+    watcher: OnceLock<Arc<events::Watcher>>,
 }
 
 impl Lab {
@@ -48,7 +50,7 @@ impl Lab {
         let label = if journal.is_some() { "the host" } else { "the lab root" };
         let net = Net::new(exec.clone(), handle, label.into(), None);
         let root = NetNs::new(None, net, true);
-        Ok(Arc::new(Self { exec, root, journal, known: Mutex::default() }))
+        Ok(Arc::new(Self { exec, root, journal, known: Mutex::default(), watcher: OnceLock::new() }))
     }
 
     /// Waits, deadlines, interrupts.
@@ -211,6 +213,30 @@ impl Lab {
         self.find(is)
     }
 
+    /// The root and every namespace that a handle is open of.
+    #[must_use]
+    pub fn known(&self) -> Vec<NetNs> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = known.iter().filter_map(NetNs::upgrade).filter(|ns| !ns.is_closed());
+        std::iter::once(self.root.clone()).chain(open).collect()
+    }
+
+    /// The root, the namespaces with a name, and those that a handle is open of.
+    ///
+    /// # Errors
+    /// When `/run/netns` cannot be read.
+    pub fn all(&self) -> Result<Vec<NetNs>> {
+        let named = self.netns_names()?;
+        let mut all = vec![self.root.clone()];
+        all.extend(named.iter().filter_map(|name| NsName::new(name).and_then(|name| self.open_netns(&name)).ok()));
+        for ns in self.known() {
+            if !all.iter().any(|known| known.is(&ns)) {
+                all.push(ns);
+            }
+        }
+        Ok(all)
+    }
+
     /// The first open handle that fits.
     fn find(&self, fits: impl Fn(&NetNs) -> bool) -> Option<NetNs> {
         let known: Vec<NetNs> = {
@@ -220,7 +246,15 @@ impl Lab {
         known.into_iter().find(fits)
     }
 
+    /// Who wants to know what happens.
+    pub(crate) fn watcher(&self) -> Option<&Arc<events::Watcher>> {
+        self.watcher.get()
+    }
+
     fn remember(&self, ns: NetNs) -> NetNs {
+        if let Some(watcher) = self.watcher() {
+            let _ = watcher.add(&ns); // a namespace that cannot be watched works all the same
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == known.capacity() {
             known.retain(|ns| ns.strong_count() > 0);

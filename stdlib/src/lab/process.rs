@@ -102,9 +102,12 @@ pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, tim
 /// # Errors
 /// When it cannot be started.
 pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ended> {
-    let mut started = spawn(&place.namespaces(lab)?, argv, Streams::Terminal)?;
-    let status = started.child.wait();
-    crate::exec::take_terminal_back();
+    let namespaces = place.namespaces(lab)?;
+    let status = crate::exec::lending_the_terminal(|| {
+        let mut started = spawn(&namespaces, argv, Streams::Terminal)?;
+        Ok(started.child.wait())
+    })?;
+    lab.exec().resume(); // Ctrl-C was meant for the program
     status.map(Ended::of).map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))
 }
 
@@ -207,6 +210,7 @@ impl Process {
         });
         let streams = (started.child.stdout.take(), started.child.stderr.take());
         let watched = inner.clone();
+        let watcher = lab.watcher().cloned();
         // Somebody has to read, or the program stops when a pipe is full; and somebody has to wait for its end.
         thread::Builder::new()
             .name(format!("watch {}", inner.pid))
@@ -219,6 +223,10 @@ impl Process {
                     let mut state = watched.lock();
                     state.ended = Some((ended, watched.started.elapsed()));
                     watched.changed.notify_all();
+                    drop(state);
+                    if let Some(watcher) = watcher {
+                        watcher.ended(watched.pid, &watched.argv.join(" "), ended);
+                    }
                 });
             })
             .map_err(|e| Error::io("start a thread", &e))?;

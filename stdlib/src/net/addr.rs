@@ -29,7 +29,10 @@ pub struct AddrInfo {
 
 impl Net {
     /// The addresses of one link, or of all.
-    pub(crate) fn addrs(&self, index: Option<u32>) -> Result<Vec<AddrInfo>> {
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn addrs(&self, index: Option<u32>) -> Result<Vec<AddrInfo>> {
         let mut message = AddressMessage::default();
         message.header.index = index.unwrap_or(0);
         let replies = self.request(RouteNetlinkMessage::GetAddress(message), Ask::Dump, || "list addresses".into())?;

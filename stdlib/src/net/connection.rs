@@ -193,6 +193,44 @@ impl AsFd for Connection {
     }
 }
 
+/// A netlink socket that hears of changed links.
+pub(crate) struct Monitor(Socket);
+
+impl Monitor {
+    /// Opens one where the calling thread is: call it inside a hop.
+    #[expect(clippy::disallowed_methods, reason = "opens a netlink socket; callers are hops")]
+    pub(crate) fn open() -> Result<Self> {
+        const RTNLGRP_LINK: u32 = 1;
+        let open = || {
+            let mut socket = Socket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.set_non_blocking(true)?;
+            socket.add_membership(RTNLGRP_LINK)?;
+            Ok(socket)
+        };
+        open().map(Self).map_err(|e: io::Error| Error::io("open a netlink socket", &e))
+    }
+
+    /// Throws away what has arrived; an overrun too, since everything is asked anew.
+    pub(crate) fn drain(&self) {
+        let mut buffer = Vec::with_capacity(64 << 10);
+        loop {
+            buffer.clear();
+            match self.0.recv(&mut buffer, 0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 fn undecodable(why: &str) -> Refusal {
     Refusal { errno: Errno::EBADMSG, text: Some(format!("cannot read the kernel's answer: {why}")) }
 }

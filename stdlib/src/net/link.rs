@@ -351,6 +351,12 @@ impl Net {
         }
     }
 
+    /// As [`Net::id_of`], where an error is as good as no number.
+    #[must_use]
+    pub fn knows(&self, other: &Self) -> Option<i32> {
+        self.id_of(other).ok().flatten()
+    }
+
     /// The number under which this namespace knows `other`, if it has one. Like `ip netns list-id`.
     pub(crate) fn id_of(&self, other: &Net) -> Result<Option<i32>> {
         use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};

@@ -21,6 +21,7 @@ mod filter;
 pub mod firewall;
 pub(crate) mod icmp;
 pub mod link;
+mod monitor;
 pub mod ping;
 pub mod route;
 pub mod sysctl;
@@ -36,6 +37,7 @@ pub struct Net {
     route: OnceLock<Mutex<Connection>>,
     pub(crate) echo: icmp::Sockets,
     pub(crate) mounts: OnceLock<NsHandle>,
+    monitor: monitor::Slot,
 }
 
 impl Net {
@@ -45,7 +47,15 @@ impl Net {
         if let Some(connection) = connection {
             let _ = route.set(Mutex::new(connection));
         }
-        Self { exec, ns, label, route, echo: icmp::Sockets::default(), mounts: OnceLock::new() }
+        Self {
+            exec,
+            ns,
+            label,
+            route,
+            echo: icmp::Sockets::default(),
+            mounts: OnceLock::new(),
+            monitor: monitor::Slot::new(),
+        }
     }
 
     /// The namespace.

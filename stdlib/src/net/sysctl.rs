@@ -31,6 +31,25 @@ fn file(key: &str) -> Result<PathBuf> {
 }
 
 impl Net {
+    /// The settings that begin with `prefix`, up to the next dot (which is kept).
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn sysctl_names(&self, prefix: &str) -> Result<Vec<String>> {
+        let folder = prefix.rsplit_once('.').map_or("net", |(folder, _)| folder);
+        let path = file(folder).unwrap_or_else(|_| PathBuf::from("/proc/sys/net"));
+        let shown = if path.ends_with("net") { "net" } else { folder };
+        self.open(|| {
+            let entries = fs::read_dir(&path).map_err(|e| Error::io(format!("list `{}`", path.display()), &e))?;
+            let names = entries.filter_map(std::result::Result::ok).map(|entry| {
+                let dot = if entry.path().is_dir() { "." } else { "" };
+                // As in sysctl(8), a dot inside a name is written as a slash.
+                format!("{shown}.{}{dot}", entry.file_name().to_string_lossy().replace('.', "/"))
+            });
+            Ok(names.collect())
+        })
+    }
+
     /// Reads a setting. Like `sysctl -n KEY`.
     pub(crate) fn sysctl(&self, key: &str) -> Result<String> {
         let file = file(key)?;

@@ -1,0 +1,350 @@
+//! The commands of the REPL, in one table: name, arguments, text, what completes them, what they do.
+
+use std::fs;
+use std::io::Write;
+use std::time::Instant;
+
+use stdlib::lab::{NetNs, Place, process};
+
+use super::complete::World;
+use super::world::Live;
+use super::{Repl, topology};
+use crate::cli::FAILED;
+use crate::interpreter::Stop;
+use crate::sources::Script;
+use crate::suggest::nearest;
+
+/// What completes the arguments of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completes {
+    /// Nothing.
+    Nothing,
+    /// Functions and types.
+    Topics,
+    /// Namespaces.
+    Namespaces,
+    /// Scripts.
+    Files,
+    /// Anything an input may contain.
+    Input,
+}
+
+/// One command.
+pub struct Command {
+    /// Its name, without the colon.
+    pub name: &'static str,
+    /// What it takes.
+    pub args: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// What completes its arguments.
+    pub completes: Completes,
+    run: fn(&mut Repl<'_>, &str) -> Flow,
+}
+
+/// Whether the session goes on.
+pub enum Flow {
+    /// It does.
+    On,
+    /// It ends with this status.
+    End(u8),
+}
+
+macro_rules! commands {
+    ($($name:literal $args:literal $doc:literal $completes:ident $run:expr;)*) => {
+        /// The commands, in the order in which `:help` lists them.
+        pub const COMMANDS: &[Command] = &[$(Command {
+            name: $name, args: $args, doc: $doc, completes: Completes::$completes, run: $run,
+        }),*];
+    };
+}
+
+commands! {
+    "help" "[NAME]" "Lists functions and commands, or explains one." Topics |repl, args| { repl.help(args); Flow::On };
+    "ns" "" "Lists the namespaces." Nothing |repl, _| { repl.evaluate_quietly("netns_list()"); Flow::On };
+    "links" "[NS]" "Lists the links of the current namespace, or of another." Namespaces links;
+    "topo" "" "Draws the lab: namespaces, links, where each cable ends, addresses, states." Nothing topo;
+    "vars" "" "Lists the variables with their types." Nothing vars;
+    "time" "EXPR" "Evaluates and says how long it took." Input time;
+    "load" "FILE" "Runs a script in this session; its variables stay." Files |repl, args| { load(repl, args); Flow::On };
+    "reload" "" "Runs the last loaded script again." Nothing reload;
+    "save" "FILE" "Saves the session as a script that means the same." Files save;
+    "edit" "" "Opens the session's script in $EDITOR and runs what comes back." Nothing edit;
+    "reset" "" "Forgets all variables and deletes all namespaces." Nothing reset;
+    "log" "" "Shows the inputs so far, as `:save` would write them." Nothing |repl, _| {
+        let script = repl.session.script();
+        repl.say(&script);
+        Flow::On
+    };
+    "enter" "NS" "Makes a namespace the current one." Namespaces enter;
+    "leave" "" "Goes back to the lab's root." Nothing |repl, _| { repl.session.leave(); Flow::On };
+    "sh" "NS CMD" "Runs a shell command in a namespace, with the terminal. `NS! CMD` does the same." Namespaces sh;
+    "shell" "[NS]" "Opens an interactive shell in a namespace." Namespaces shell;
+    "more" "" "Shows the last value without cutting it." Nothing |repl, _| { repl.more(); Flow::On };
+    "quit" "" "Ends the lab; so does Ctrl-D." Nothing |_, _| Flow::End(0);
+}
+
+/// Words that Mininet users have in their fingers, and what they mean here.
+const MININET: [(&str, &str); 7] = [
+    ("nodes", ":ns"),
+    ("net", ":topo"),
+    ("dump", ":topo"),
+    ("links", ":links"),
+    ("help", ":help"),
+    ("exit", ":quit"),
+    ("quit", ":quit"),
+];
+
+/// Runs the input if it is a command; none if it is for the interpreter.
+pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
+    if let Some(topic) = input.strip_prefix("??") {
+        repl.source_of(topic.trim());
+        return Some(Flow::On);
+    }
+    if let Some(topic) = input.strip_prefix('?') {
+        repl.help(topic.trim());
+        return Some(Flow::On);
+    }
+    if let Some(rest) = input.strip_prefix(':') {
+        let (name, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        return Some(match COMMANDS.iter().find(|command| command.name == name) {
+            Some(command) => (command.run)(repl, args.trim()),
+            None => {
+                let near = nearest(name, COMMANDS.iter().map(|command| command.name));
+                let near = near.map_or(String::new(), |near| format!("; did you mean `:{near}`?"));
+                repl.complain(&format!("no command `:{name}`{near} `:help` lists them"));
+                Flow::On
+            }
+        });
+    }
+    if repl.session.variable(input).is_none() {
+        if let Some((_, command)) = MININET.iter().find(|(word, _)| *word == input) {
+            return run(repl, command);
+        }
+        if input == "pingall" {
+            repl.ping_all();
+            return Some(Flow::On);
+        }
+    }
+    if let Some((ns, command)) = bang(repl, input) {
+        return Some(in_terminal(repl, &ns, command));
+    }
+    mininet_ping(repl, input)
+}
+
+/// `ns1! ip addr`.
+fn bang<'a>(repl: &Repl<'_>, input: &'a str) -> Option<(NetNs, &'a str)> {
+    let (name, command) = input.split_once('!')?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if !is_name || command.starts_with('=') || command.trim().is_empty() {
+        return None;
+    }
+    Some((repl.namespace(name)?, command.trim()))
+}
+
+/// `h1 ping h2`, as in Mininet: never valid Rhai, so nothing collides.
+fn mininet_ping(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
+    let words: Vec<&str> = input.split_whitespace().collect();
+    let [from, "ping", to] = words.as_slice() else { return None };
+    repl.session.variable(from).filter(|value| value.is::<NetNs>())?;
+    let target = match repl.session.variable(to).and_then(|value| value.read_lock::<NetNs>().map(|ns| ns.clone())) {
+        Some(ns) => {
+            let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
+            match addrs.iter().find(|addr| addr.scope == "global") {
+                Some(addr) => addr.net.addr().to_string(),
+                None => {
+                    repl.complain(&format!("{} has no address to ping", ns.label()));
+                    return Some(Flow::On);
+                }
+            }
+        }
+        None => (*to).to_owned(),
+    };
+    repl.evaluate_quietly(&format!("ping({from}, \"{target}\")"));
+    Some(Flow::On)
+}
+
+fn links(repl: &mut Repl<'_>, name: &str) -> Flow {
+    if name.is_empty() {
+        repl.evaluate_quietly("links()");
+    } else if let Some(expression) = repl.expression_of(name) {
+        repl.evaluate_quietly(&format!("links({expression})"));
+    } else {
+        repl.no_namespace(name);
+    }
+    Flow::On
+}
+
+fn topo(repl: &mut Repl<'_>, _: &str) -> Flow {
+    match topology::look(&repl.session.interpreter.lab) {
+        Ok(nodes) => {
+            let text = topology::draw(&nodes);
+            repl.say_coloured(&text);
+        }
+        Err(error) => repl.complain(&error.to_string()),
+    }
+    Flow::On
+}
+
+fn vars(repl: &mut Repl<'_>, _: &str) -> Flow {
+    let mut text = String::new();
+    for (name, of) in Live::of(&repl.session).variables() {
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{name:<16} {of}\n"));
+    }
+    for (_, shown) in repl.session.functions() {
+        text.push_str("fn ");
+        text.push_str(&shown);
+        text.push('\n');
+    }
+    repl.say(text.trim_end());
+    Flow::On
+}
+
+fn time(repl: &mut Repl<'_>, input: &str) -> Flow {
+    let start = Instant::now();
+    let end = repl.evaluate(input);
+    let took = start.elapsed();
+    repl.say(&format!("{:.3} ms", took.as_secs_f64() * 1000.0));
+    end.map_or(Flow::On, Flow::End)
+}
+
+fn load(repl: &mut Repl<'_>, file: &str) {
+    if file.is_empty() {
+        repl.complain("`:load FILE` wants a file");
+        return;
+    }
+    match Script::read(std::path::Path::new(file)) {
+        Ok(script) => {
+            repl.loaded = Some(file.to_owned());
+            let result = repl.session.run(&script.name, &script.text);
+            let _ = repl.finish(result);
+        }
+        Err(text) => repl.complain(&text),
+    }
+}
+
+fn reload(repl: &mut Repl<'_>, _: &str) -> Flow {
+    match repl.loaded.clone() {
+        Some(file) => load(repl, &file),
+        None => repl.complain("nothing was loaded yet: `:load FILE`"),
+    }
+    Flow::On
+}
+
+fn save(repl: &mut Repl<'_>, file: &str) -> Flow {
+    if file.is_empty() {
+        repl.complain("`:save FILE` wants a file");
+        return Flow::On;
+    }
+    // What is there already is not ours to overwrite.
+    let written = fs::File::options().write(true).create_new(true).open(file);
+    match written.and_then(|mut file| file.write_all(repl.session.script().as_bytes())) {
+        Ok(()) => repl.say(&format!("saved {} inputs to {file}", repl.session.log().len())),
+        Err(error) => repl.complain(&format!("cannot save to `{file}`: {error}")),
+    }
+    Flow::On
+}
+
+fn edit(repl: &mut Repl<'_>, _: &str) -> Flow {
+    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
+    let path = std::env::temp_dir().join(format!("nslab-{}.rhai", std::process::id()));
+    let write = fs::File::options().write(true).create_new(true).open(&path);
+    if let Err(error) = write.and_then(|mut file| file.write_all(repl.session.script().as_bytes())) {
+        repl.complain(&format!("cannot write `{}`: {error}", path.display()));
+        return Flow::On;
+    }
+    let command =
+        ["sh".to_owned(), "-c".to_owned(), format!("{editor} \"$1\""), "sh".to_owned(), path.display().to_string()];
+    let lab = repl.session.interpreter.lab.clone();
+    let edited = process::run_in_terminal(&lab, &Place::of(lab.root()), &command);
+    match edited {
+        Ok(ended) if ended.code == 0 => {
+            reset(repl, "");
+            load(repl, &path.display().to_string());
+        }
+        Ok(ended) => repl.complain(&format!("`{editor}` ended with {}: nothing was run", ended.code)),
+        Err(error) => repl.complain(&error.to_string()),
+    }
+    let _ = fs::remove_file(&path);
+    Flow::On
+}
+
+fn reset(repl: &mut Repl<'_>, _: &str) -> Flow {
+    repl.session.reset();
+    let lab = repl.session.interpreter.lab.clone();
+    for ns in lab.all().unwrap_or_default().into_iter().filter(|ns| !ns.is_root()) {
+        if let Err(error) = lab.delete_netns(&ns) {
+            repl.complain(&error.to_string());
+        }
+    }
+    if let Ok(net) = lab.root().net() {
+        for link in net.links().unwrap_or_default().into_iter().filter(|link| link.name != "lo") {
+            // A cable into a namespace that just went goes by itself, perhaps meanwhile.
+            if lab.is_private() {
+                let _ =
+                    stdlib::name::IfName::new(&link.name).map(|name| stdlib::lab::Link::new(lab.root(), name).delete());
+            }
+        }
+    }
+    Flow::On
+}
+
+fn enter(repl: &mut Repl<'_>, name: &str) -> Flow {
+    match (repl.namespace(name), repl.expression_of(name)) {
+        (Some(ns), Some(expression)) => repl.session.enter(&expression, &ns),
+        _ => repl.no_namespace(name),
+    }
+    Flow::On
+}
+
+fn sh(repl: &mut Repl<'_>, args: &str) -> Flow {
+    let (name, command) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    match repl.namespace(name) {
+        Some(_) if command.trim().is_empty() => {
+            repl.complain("`:sh NS CMD` wants a command");
+            Flow::On
+        }
+        Some(ns) => in_terminal(repl, &ns, command.trim()),
+        None => {
+            repl.no_namespace(name);
+            Flow::On
+        }
+    }
+}
+
+fn shell(repl: &mut Repl<'_>, name: &str) -> Flow {
+    let ns = if name.is_empty() { Some(repl.session.current()) } else { repl.namespace(name) };
+    let Some(ns) = ns else {
+        repl.no_namespace(name);
+        return Flow::On;
+    };
+    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    repl.say(&format!("{shell} in {}: `exit` or Ctrl-D comes back", ns.label()));
+    terminal(repl, &ns, &[shell]);
+    Flow::On
+}
+
+fn in_terminal(repl: &mut Repl<'_>, ns: &NetNs, command: &str) -> Flow {
+    terminal(repl, ns, &["sh".into(), "-c".into(), command.into()]);
+    Flow::On
+}
+
+fn terminal(repl: &mut Repl<'_>, ns: &NetNs, argv: &[String]) {
+    let lab = repl.session.interpreter.lab.clone();
+    match process::run_in_terminal(&lab, &Place::of(ns), argv) {
+        Ok(ended) => match (ended.signal, ended.code) {
+            (Some(signal), _) => repl.complain(&format!("ended by signal {signal}")),
+            (None, 0) => {}
+            (None, code) => repl.say(&format!("exit status {code}")),
+        },
+        Err(error) => repl.complain(&error.to_string()),
+    }
+}
+
+/// The status of an input that went wrong, for input from a pipe.
+pub(super) fn status_of(stop: &Stop) -> u8 {
+    match stop.status() {
+        0 => FAILED,
+        status => status,
+    }
+}

@@ -1,0 +1,267 @@
+//! Completion: what the word at the cursor may become. Plain functions of text, catalog and a view of the lab.
+
+use std::collections::BTreeSet;
+
+use stdlib::catalog::{Catalog, Function, Names, Parameter};
+
+use super::scan::{OpenCall, Place, context};
+
+/// What completion may ask of the session and its lab. Nothing is evaluated.
+pub trait World {
+    /// The session's variables with the names of their types.
+    fn variables(&self) -> Vec<(String, String)>;
+    /// The names and parameters of the session's own functions.
+    fn functions(&self) -> Vec<(String, String)>;
+    /// The keys of a variable that is a map.
+    fn keys(&self, variable: &str) -> Vec<String>;
+    /// The names of the namespaces.
+    fn namespaces(&self) -> Vec<String>;
+    /// The links of the namespace that a variable holds; of the current one without a variable.
+    fn links(&self, variable: Option<&str>) -> Vec<String>;
+    /// The addresses in the lab, without prefix lengths.
+    fn addresses(&self) -> Vec<String>;
+    /// The settings that begin with a prefix, up to the next dot.
+    fn settings(&self, prefix: &str) -> Vec<String>;
+    /// The files that begin with a prefix.
+    fn files(&self, prefix: &str) -> Vec<String>;
+}
+
+/// One thing that the word may become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The text to insert.
+    pub text: String,
+    /// What the list shows.
+    pub shown: String,
+}
+
+impl Candidate {
+    fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { shown: text.clone(), text }
+    }
+
+    fn new(text: impl Into<String>, shown: impl Into<String>) -> Self {
+        Self { text: text.into(), shown: shown.into() }
+    }
+}
+
+const SIGNALS: [&str; 9] = ["TERM", "KILL", "INT", "HUP", "STOP", "CONT", "USR1", "USR2", "QUIT"];
+const KINDS: [&str; 8] = ["cgroup", "ipc", "mount", "net", "pid", "time", "user", "uts"];
+const KEYWORDS: [&str; 17] = [
+    "let", "const", "if", "else", "while", "loop", "for", "in", "do", "break", "continue", "return", "throw", "try",
+    "catch", "fn", "import",
+];
+
+/// Where the word begins and what it may become.
+#[must_use]
+pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize) -> (usize, Vec<Candidate>) {
+    let context = context(text, cursor);
+    let (start, mut found) = match &context.place {
+        Place::Word(start) => (*start, words(catalog, world, &text[*start..cursor])),
+        Place::Member(chain, start) => (*start, members(catalog, world, chain)),
+        Place::Key(start) => (*start, context.call.as_ref().map_or_else(Vec::new, |call| option_keys(catalog, call))),
+        Place::Text(start) => {
+            let typed = &text[*start..cursor];
+            (*start, context.call.as_ref().map_or_else(Vec::new, |call| strings(catalog, world, call, typed)))
+        }
+        Place::Nothing => (cursor, Vec::new()),
+    };
+    let typed = &text[start..cursor];
+    found.retain(|candidate| candidate.text.starts_with(typed));
+    found.sort_by(|a, b| a.text.cmp(&b.text));
+    found.dedup_by(|a, b| a.text == b.text);
+    (start, found)
+}
+
+fn words(catalog: &Catalog, world: &dyn World, typed: &str) -> Vec<Candidate> {
+    let variables = world.variables().into_iter().map(|(name, of)| Candidate::new(&name, format!("{name}: {of}")));
+    let own = world.functions().into_iter().map(|(name, shown)| Candidate::new(format!("{name}("), shown));
+    let ours = catalog.functions.iter().map(|function| {
+        let text =
+            if function.family == "syntax" { format!("{} ", function.name) } else { format!("{}(", function.name) };
+        Candidate::new(text, described(function))
+    });
+    let keywords = KEYWORDS.iter().filter(|_| !typed.is_empty()).map(|word| Candidate::plain(*word));
+    variables.chain(own).chain(ours).chain(keywords).collect()
+}
+
+fn described(function: &Function) -> String {
+    format!("{}   {}", function.signature(), function.summary().replace('\n', " "))
+}
+
+/// The members of what a chain is, by its static type.
+fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> {
+    let Some(of) = type_of(catalog, world, chain) else { return Vec::new() };
+    let mut found = Vec::new();
+    if of == "map" {
+        found.extend(world.keys(chain).into_iter().map(Candidate::plain));
+    }
+    if let Some(known) = catalog.types.iter().find(|known| known.name == of) {
+        found.extend(known.properties.iter().map(|property| {
+            let doc = property.doc.trim().replace('\n', " ");
+            Candidate::new(&property.name, format!("{}: {}   {doc}", property.name, property.returns))
+        }));
+        if known.element.is_some() {
+            let on_lists = ["map(", "filter(", "find(", "for_each(", "some(", "all(", "to_array("];
+            found.extend(on_lists.into_iter().map(Candidate::plain));
+        }
+    }
+    let methods = catalog.functions.iter().filter(|function| takes_first(function, &of));
+    found.extend(methods.map(|function| Candidate::new(format!("{}(", function.name), described(function))));
+    found
+}
+
+/// Whether a function can be called as a method of a value of the type.
+fn takes_first(function: &Function, of: &str) -> bool {
+    let first = function.parameters.iter().find(|parameter| !parameter.of.is_empty());
+    first.is_some_and(|first| first.of == of || first.of.split(" or ").any(|one| one == of))
+        || of == "NetNs"
+            && first.is_some_and(|first| first.of == "Link" || first.names == Names::Links && first.most == 2)
+}
+
+/// The static type of a chain such as `veth(a, "x").a.peer`.
+fn type_of(catalog: &Catalog, world: &dyn World, chain: &str) -> Option<String> {
+    let returns = |name: &str| {
+        catalog.functions.iter().find(|f| f.name == name && f.family != "syntax").map(|f| f.returns.clone())
+    };
+    let mut links = split_chain(chain).into_iter();
+    let first = links.next()?;
+    let mut of = match &first {
+        Step::Call(name) => returns(name)?,
+        Step::Name(name) => world.variables().into_iter().find(|(known, _)| known == name)?.1,
+        Step::Index => return None,
+    };
+    for step in links {
+        let known = catalog.types.iter().find(|known| known.name == of);
+        of = match step {
+            Step::Call(name) => returns(&name)?,
+            Step::Name(name) => known?.properties.iter().find(|property| property.name == name)?.returns.clone(),
+            Step::Index => known?.element.clone()?,
+        };
+    }
+    Some(of)
+}
+
+enum Step {
+    Name(String),
+    Call(String),
+    Index,
+}
+
+fn split_chain(chain: &str) -> Vec<Step> {
+    use super::scan::{Kind, tokens};
+    let mut steps = Vec::new();
+    let mut depth = 0usize;
+    for token in tokens(chain) {
+        let text = &chain[token.range];
+        match (token.kind, text) {
+            (Kind::Sign, "(") => {
+                if depth == 0
+                    && let Some(Step::Name(name)) = steps.pop()
+                {
+                    steps.push(Step::Call(name));
+                }
+                depth += 1;
+            }
+            (Kind::Sign, "[") => {
+                if depth == 0 {
+                    steps.push(Step::Index);
+                }
+                depth += 1;
+            }
+            (Kind::Sign, ")" | "]") => depth = depth.saturating_sub(1),
+            (Kind::Word, name) if depth == 0 => steps.push(Step::Name(name.to_owned())),
+            _ => {}
+        }
+    }
+    steps
+}
+
+fn function<'a>(catalog: &'a Catalog, call: &OpenCall) -> Option<&'a Function> {
+    catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax")
+}
+
+fn option_keys(catalog: &Catalog, call: &OpenCall) -> Vec<Candidate> {
+    let Some(function) = function(catalog, call) else { return Vec::new() };
+    let keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
+    keys.map(|key| Candidate::new(format!("{}: ", key.name), format!("{}: {}", key.name, key.doc))).collect()
+}
+
+/// What a string argument may name.
+fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, typed: &str) -> Vec<Candidate> {
+    let Some(function) = function(catalog, call) else { return Vec::new() };
+    let names = match &call.key {
+        Some(key) => {
+            let mut keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
+            keys.find(|known| known.name == key).map_or(Names::Nothing, |known| known.names)
+        }
+        None => current_parameter(function, call, world).map_or(Names::Nothing, |(_, parameter)| parameter.names),
+    };
+    let found = match names {
+        Names::Nothing => Vec::new(),
+        Names::Namespaces => world.namespaces(),
+        Names::Links => {
+            let ns = call.receiver.as_deref().or(call.before.last().map(String::as_str));
+            world.links(ns.filter(|ns| is_word(ns)))
+        }
+        Names::Addresses => world.addresses(),
+        Names::Settings => world.settings(typed),
+        Names::Kinds => KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
+        Names::Signals => SIGNALS.iter().map(|signal| (*signal).to_owned()).collect(),
+    };
+    let unique: BTreeSet<String> = found.into_iter().collect();
+    unique.into_iter().map(Candidate::plain).collect()
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// The parameter that the cursor is at: its number among those that are shown, and itself.
+///
+/// An optional namespace may be left out and a link may take two arguments, so the arguments before the cursor are
+/// matched by what they are.
+#[must_use]
+pub fn current_parameter<'a>(
+    function: &'a Function,
+    call: &OpenCall,
+    world: &dyn World,
+) -> Option<(usize, &'a Parameter)> {
+    let shown: Vec<&Parameter> = function.parameters.iter().filter(|parameter| !parameter.of.is_empty()).collect();
+    let arguments = call.receiver.iter().chain(&call.before);
+    let mut at = 0;
+    let mut taken = 0;
+    for argument in arguments {
+        let parameter = shown.get(at)?;
+        let is_text = argument.starts_with(['"', '`']);
+        let is_ns = !is_text && is_namespace(argument, world);
+        if parameter.of == "NetNs" && parameter.optional && !is_ns {
+            at += 1; // left out: this argument is the next parameter's
+        }
+        let parameter = shown.get(at)?;
+        taken += 1;
+        // A namespace is the first half of a link or of a cable's end.
+        if !(parameter.most > 1 && is_ns && taken < parameter.most) {
+            at += 1;
+            taken = 0;
+        }
+    }
+    let parameter = shown.get(at)?;
+    Some((at, parameter)).map(|(at, parameter)| {
+        // A string is being typed where a namespace could stand: the namespace was left out.
+        if parameter.of == "NetNs" && parameter.optional && shown.len() > at + 1 {
+            (at + 1, shown[at + 1])
+        } else {
+            (at, *parameter)
+        }
+    })
+}
+
+fn is_namespace(argument: &str, world: &dyn World) -> bool {
+    let of = |name: &str| world.variables().into_iter().find(|(known, _)| known == name).map(|(_, of)| of);
+    match of(argument) {
+        Some(of) => of == "NetNs" || of == "Sandbox",
+        None => argument.starts_with("netns(") || argument.starts_with("open_netns(") || argument.starts_with("host("),
+    }
+}

@@ -1,0 +1,278 @@
+//! The line editor: rustyline behind a small trait, fed by our completion, hints, colours and validation.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{Hint, Hinter};
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{
+    Cmd, CompletionType, ConditionalEventHandler, Config, Context, Editor, Event, EventContext, EventHandler,
+    ExternalPrinter, Helper, KeyCode, KeyEvent, Modifiers, RepeatCount,
+};
+use stdlib::catalog::Catalog;
+
+use super::commands::{COMMANDS, Completes};
+use super::complete::{Candidate, World, complete};
+use super::world::Live;
+use super::{help, highlight, hint, validate};
+
+/// What came of reading.
+pub(super) enum Read {
+    /// An input.
+    Input(String),
+    /// Ctrl-C at the prompt.
+    Interrupted,
+    /// Ctrl-D.
+    End,
+    /// The terminal is gone.
+    Failed(String),
+}
+
+/// Writes a line above the prompt, from any thread.
+pub(super) type Above = Box<dyn FnMut(String) + Send>;
+
+/// What the REPL needs of a line editor.
+pub(super) trait LineEditor {
+    /// Reads an input; `prompt` as it is, and as it is shown.
+    fn read(&mut self, prompt: &str, coloured: &str) -> Read;
+    /// Gives the editor a new view of the session.
+    fn look(&mut self, live: Live);
+    /// A way to write above the prompt, if the terminal allows it.
+    fn above(&mut self) -> Option<Above>;
+    /// Ends with saving the history.
+    fn close(&mut self);
+}
+
+/// rustyline as our editor.
+pub(super) struct Rustyline {
+    editor: Editor<LineHelper, DefaultHistory>,
+    history: Option<PathBuf>,
+}
+
+impl Rustyline {
+    pub(super) fn open(catalog: Arc<Catalog>, live: Live, colour: bool) -> Result<Self, String> {
+        let config = Config::builder()
+            .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
+            .auto_add_history(true)
+            .bracketed_paste(true)
+            .max_history_size(10_000)
+            .map_err(|e| e.to_string())?
+            .build();
+        let mut editor = Editor::with_config(config).map_err(|e| format!("cannot use this terminal: {e}"))?;
+        editor.set_helper(Some(LineHelper {
+            catalog: catalog.clone(),
+            live,
+            colour,
+            validator: validate::Validator::default(),
+        }));
+        editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
+        if let Ok(printer) = editor.create_external_printer() {
+            let printer = Mutex::new(Box::new(printer) as Box<dyn ExternalPrinter + Send>);
+            let f1 = EventHandler::Conditional(Box::new(HelpKey { catalog, printer }));
+            editor.bind_sequence(Event::from(KeyEvent(KeyCode::F(1), Modifiers::NONE)), f1);
+        }
+        let history = history_file();
+        if let Some(file) = &history {
+            let _ = editor.load_history(file); // none yet
+        }
+        Ok(Self { editor, history })
+    }
+}
+
+impl LineEditor for Rustyline {
+    fn read(&mut self, prompt: &str, coloured: &str) -> Read {
+        match self.editor.readline(&(prompt, coloured)) {
+            Ok(input) => Read::Input(input),
+            Err(ReadlineError::Interrupted) => Read::Interrupted,
+            Err(ReadlineError::Eof) => Read::End,
+            Err(error) => Read::Failed(error.to_string()),
+        }
+    }
+
+    fn look(&mut self, live: Live) {
+        if let Some(helper) = self.editor.helper_mut() {
+            helper.live = live;
+        }
+    }
+
+    fn above(&mut self) -> Option<Above> {
+        let mut printer = self.editor.create_external_printer().ok()?;
+        Some(Box::new(move |text| {
+            let _ = printer.print(text);
+        }))
+    }
+
+    fn close(&mut self) {
+        if let Some(file) = &self.history {
+            let _ = save_history(&mut self.editor, file); // a history that cannot be kept is no reason to fail
+        }
+    }
+}
+
+/// `$XDG_STATE_HOME/nslab/history`, or below `~/.local/state`.
+fn history_file() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // Under sudo HOME may be the user's: a file of root's in it would be in the user's way.
+    if std::env::var_os("SUDO_UID").is_some() && nix::unistd::geteuid().is_root() {
+        return Some("/root/.local/state/nslab/history".into());
+    }
+    let folder = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+    Some(folder.join("nslab/history"))
+}
+
+/// Saves the history for its owner alone.
+fn save_history(editor: &mut Editor<LineHelper, DefaultHistory>, file: &Path) -> rustyline::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = file.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    std::fs::File::options().create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(file)?;
+    editor.save_history(file)
+}
+
+/// What rustyline asks while a line is typed.
+struct LineHelper {
+    catalog: Arc<Catalog>,
+    live: Live,
+    colour: bool,
+    validator: validate::Validator,
+}
+
+impl Helper for LineHelper {}
+
+/// Candidates of a command line.
+fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> Option<(usize, Vec<Candidate>)> {
+    let text = &line[..pos];
+    let candidate = |text: String, shown: String| Candidate { text, shown };
+    let matching = |found: Vec<Candidate>, typed: &str| -> Vec<Candidate> {
+        found.into_iter().filter(|candidate| candidate.text.starts_with(typed)).collect()
+    };
+    let topics = || {
+        let functions = catalog.functions.iter().map(|f| candidate(f.name.clone(), f.signature()));
+        functions.chain(catalog.types.iter().map(|t| candidate(t.name.clone(), t.name.clone()))).collect::<Vec<_>>()
+    };
+    if let Some(topic) = text.strip_prefix('?') {
+        let start = pos - topic.trim_start_matches('?').len();
+        return Some((start, matching(topics(), &text[start..])));
+    }
+    let rest = text.strip_prefix(':')?;
+    let Some((name, args)) = rest.split_once(' ') else {
+        let found =
+            COMMANDS.iter().map(|c| candidate(c.name.to_owned(), format!(":{} {}   {}", c.name, c.args, c.doc)));
+        return Some((1, matching(found.collect(), rest)));
+    };
+    let command = COMMANDS.iter().find(|command| command.name == name)?;
+    let start = pos - args.len();
+    let found = match command.completes {
+        Completes::Nothing => Vec::new(),
+        Completes::Topics => topics(),
+        Completes::Namespaces if args.contains(' ') => Vec::new(),
+        Completes::Namespaces => {
+            let variables = live.variables().into_iter().filter(|(_, of)| of == "NetNs").map(|(name, _)| name);
+            variables.chain(live.namespaces()).map(|name| candidate(name.clone(), name)).collect()
+        }
+        Completes::Files => live.files(args).into_iter().map(|name| candidate(name.clone(), name)).collect(),
+        Completes::Input => {
+            let (from, found) = complete(catalog, live, args, args.len());
+            return Some((start + from, found));
+        }
+    };
+    Some((start, matching(found, args)))
+}
+
+impl Completer for LineHelper {
+    type Candidate = rustyline::completion::Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Self::Candidate>)> {
+        let (start, found) = match complete_command(&self.catalog, &self.live, line, pos) {
+            Some(found) => found,
+            None => complete(&self.catalog, &self.live, line, pos),
+        };
+        let pair = |found: Candidate| rustyline::completion::Pair { display: found.shown, replacement: found.text };
+        Ok((start, found.into_iter().map(pair).collect()))
+    }
+}
+
+/// A hint that is shown and never inserted.
+struct Signature(String);
+
+impl Hint for Signature {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Hinter for LineHelper {
+    type Hint = Signature;
+
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Signature> {
+        if line.starts_with([':', '?']) || line.ends_with('\n') {
+            return None;
+        }
+        hint::signature(&self.catalog, &self.live, line, pos).map(Signature)
+    }
+}
+
+impl Highlighter for LineHelper {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if self.colour { highlight::highlight(&self.catalog, line).into() } else { line.into() }
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        if self.colour { format!("\x1b[1m{prompt}\x1b[0m").into() } else { prompt.into() }
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.colour {
+            format!("\x1b[90m{}\x1b[0m", hint.replace('‹', "\x1b[0;1m").replace('›', "\x1b[0;90m")).into()
+        } else {
+            hint.into()
+        }
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.colour && kind != CmdKind::MoveCursor
+    }
+}
+
+impl Validator for LineHelper {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        let command = text.starts_with([':', '?']);
+        let more = !command && self.validator.is_incomplete(text);
+        Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
+    }
+}
+
+/// F1: the help of the word under the cursor, above the prompt.
+struct HelpKey {
+    catalog: Arc<Catalog>,
+    printer: Mutex<Box<dyn ExternalPrinter + Send>>,
+}
+
+impl ConditionalEventHandler for HelpKey {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        let (line, pos) = (context.line(), context.pos());
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let start = line[..pos].rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
+        let end = line[pos..].find(|c| !is_word(c)).map_or(line.len(), |at| pos + at);
+        let mut word = &line[start..end];
+        if word.is_empty() {
+            // Behind `ping(`: the function whose argument is being typed.
+            word = line[..pos].trim_end_matches('(').rsplit(|c| !is_word(c)).next().unwrap_or_default();
+        }
+        let text = help::explain(&self.catalog, word).unwrap_or_else(|why| why);
+        let _ = self.printer.lock().unwrap_or_else(PoisonError::into_inner).print(text + "\n");
+        Some(Cmd::Noop)
+    }
+}

@@ -1,0 +1,330 @@
+//! The words of an input, and what the cursor is in: a name, a member, a string argument, an option key.
+//!
+//! Rhai's own lexer cannot read an unfinished line, so this is one of ours. It never evaluates anything.
+
+use std::ops::Range;
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `// …` or `/* … */`.
+    Comment,
+    /// A string; `closed` is false for one that the input does not end.
+    Text {
+        /// Whether its closing quote is there.
+        closed: bool,
+    },
+    /// A number.
+    Number,
+    /// A name or a keyword.
+    Word,
+    /// Anything else: one character, or `#{`.
+    Sign,
+}
+
+/// One token and its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub range: Range<usize>,
+}
+
+/// Cuts `text` into tokens; blanks are left out.
+#[must_use]
+pub fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        let rest = &text[at..];
+        if first.is_whitespace() {
+            at += first.len_utf8();
+            continue;
+        }
+        let (kind, length) = if rest.starts_with("//") {
+            (Kind::Comment, rest.find('\n').unwrap_or(rest.len()))
+        } else if rest.starts_with("/*") {
+            (Kind::Comment, comment(rest))
+        } else if matches!(first, '"' | '`' | '\'') {
+            string(rest, first)
+        } else if first.is_ascii_digit() {
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+            let length = end.unwrap_or(rest.len());
+            // `1.max(2)` and `0..3`: the dot belongs to what follows.
+            let dot = rest[..length].find('.').filter(|dot| !rest[dot + 1..].starts_with(|c: char| c.is_ascii_digit()));
+            (Kind::Number, dot.unwrap_or(length))
+        } else if first.is_alphabetic() || first == '_' {
+            (Kind::Word, rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len()))
+        } else if rest.starts_with("#{") {
+            (Kind::Sign, 2)
+        } else {
+            (Kind::Sign, first.len_utf8())
+        };
+        tokens.push(Token { kind, range: at..at + length });
+        at += length;
+    }
+    tokens
+}
+
+/// The length of a comment that may contain others.
+fn comment(text: &str) -> usize {
+    let (mut depth, mut at) = (0usize, 0);
+    while at < text.len() {
+        if text[at..].starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if text[at..].starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+fn string(text: &str, quote: char) -> (Kind, usize) {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quote != '`' => escaped = true,
+            c if c == quote => return (Kind::Text { closed: true }, at + c.len_utf8()),
+            '\n' if quote != '`' => return (Kind::Text { closed: false }, at),
+            _ => {}
+        }
+    }
+    (Kind::Text { closed: false }, text.len())
+}
+
+/// A call whose parenthesis is open at the cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    /// The function.
+    pub name: String,
+    /// What stands before the dot, if it is called as a method.
+    pub receiver: Option<String>,
+    /// The texts of the arguments before the one that the cursor is in.
+    pub before: Vec<String>,
+    /// The key whose value the cursor is at, if it is inside an option map.
+    pub key: Option<String>,
+    /// Whether the cursor is inside an option map.
+    pub in_map: bool,
+}
+
+/// What the cursor is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A name that begins at the offset.
+    Word(usize),
+    /// A member of the expression, whose name begins at the offset.
+    Member(String, usize),
+    /// A string whose contents begin at the offset.
+    Text(usize),
+    /// A key of an option map that begins at the offset.
+    Key(usize),
+    /// Nothing that could be completed.
+    Nothing,
+}
+
+/// What the cursor is in, and the innermost open call around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// What it is in.
+    pub place: Place,
+    /// The call around it.
+    pub call: Option<OpenCall>,
+}
+
+/// An open bracket.
+struct Frame {
+    open: char,
+    /// The tokens of the callee, for `(`.
+    callee: Option<Range<usize>>,
+    /// Where the current argument, key or value begins (token number).
+    start: usize,
+    before: Vec<String>,
+    key: Option<String>,
+}
+
+/// Looks at what stands before the cursor.
+#[must_use]
+pub fn context(text: &str, cursor: usize) -> Context {
+    let text = &text[..cursor];
+    let all = tokens(text);
+    let slice = |range: Range<usize>| match (all.get(range.start), all.get(range.end.wrapping_sub(1))) {
+        (Some(first), Some(last)) if range.start < range.end => text[first.range.start..last.range.end].to_owned(),
+        _ => String::new(),
+    };
+    let mut frames: Vec<Frame> = Vec::new();
+    for (n, token) in all.iter().enumerate() {
+        let Token { kind: Kind::Sign, range } = token else { continue };
+        match &text[range.clone()] {
+            "(" => {
+                let callee = (n > 0 && all[n - 1].kind == Kind::Word).then(|| chain_start(text, &all, n)..n);
+                frames.push(Frame { open: '(', callee, start: n + 1, before: Vec::new(), key: None });
+            }
+            "[" => frames.push(Frame { open: '[', callee: None, start: n + 1, before: Vec::new(), key: None }),
+            "{" | "#{" => {
+                let open = if &text[range.clone()] == "{" { '{' } else { '#' };
+                frames.push(Frame { open, callee: None, start: n + 1, before: Vec::new(), key: None });
+            }
+            ")" | "]" | "}" => drop(frames.pop()),
+            "," => {
+                if let Some(frame) = frames.last_mut() {
+                    frame.before.push(slice(frame.start..n));
+                    frame.start = n + 1;
+                    frame.key = None;
+                }
+            }
+            ":" => {
+                if let Some(frame) = frames.last_mut().filter(|frame| frame.open == '#') {
+                    frame.key = Some(slice(frame.start..n).trim_matches('"').to_owned());
+                    frame.start = n + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    let call = open_call(&frames, &slice);
+    let place = place(text, cursor, &all, frames.last());
+    Context { place, call }
+}
+
+fn open_call(frames: &[Frame], slice: &impl Fn(Range<usize>) -> String) -> Option<OpenCall> {
+    let innermost = frames.last()?;
+    let in_map = innermost.open == '#';
+    // An option map, or an array of kinds, belongs to the call around it.
+    let frame = frames.iter().rev().take(2).find(|frame| frame.open == '(')?;
+    let callee = frame.callee.clone()?;
+    let name = slice(callee.end - 1..callee.end);
+    let receiver = (callee.len() >= 3).then(|| slice(callee.start..callee.end - 2)).filter(|r| !r.is_empty());
+    Some(OpenCall {
+        name,
+        receiver,
+        before: frame.before.clone(),
+        key: innermost.key.clone().filter(|_| in_map),
+        in_map,
+    })
+}
+
+fn place(text: &str, cursor: usize, all: &[Token], innermost: Option<&Frame>) -> Place {
+    let last = all.last();
+    match last {
+        Some(Token { kind: Kind::Text { closed: false }, range }) => return Place::Text(range.start + 1),
+        Some(Token { kind: Kind::Comment, range }) if range.end == cursor => return Place::Nothing,
+        _ => {}
+    }
+    let in_word = last.filter(|token| token.range.end == cursor && token.kind == Kind::Word);
+    let start = in_word.map_or(cursor, |token| token.range.start);
+    let before = if in_word.is_some() { all.len() - 1 } else { all.len() };
+    let sign = |n: usize| all.get(n).filter(|token| token.kind == Kind::Sign).map(|token| &text[token.range.clone()]);
+    if before > 1 && sign(before - 1) == Some(".") && sign(before - 2) == Some(".") {
+        return Place::Nothing; // `0..`
+    }
+    if before > 0 && sign(before - 1) == Some(".") {
+        let from = chain_start(text, all, before);
+        let chain = match (all.get(from), all.get(before.wrapping_sub(2))) {
+            (Some(first), Some(last)) if from < before - 1 => &text[first.range.start..last.range.end],
+            _ => return Place::Nothing,
+        };
+        return Place::Member(chain.to_owned(), start);
+    }
+    if innermost.is_some_and(|frame| frame.open == '#' && frame.key.is_none()) {
+        return Place::Key(start);
+    }
+    if in_word.is_some() { Place::Word(start) } else { Place::Nothing }
+}
+
+/// Where the chain `a.b(c)[d]` that ends before token `end` begins.
+fn chain_start(text: &str, all: &[Token], end: usize) -> usize {
+    let sign = |n: usize| if all[n].kind == Kind::Sign { &text[all[n].range.clone()] } else { "" };
+    let mut at = end;
+    while at > 0 {
+        match sign(at - 1) {
+            "." => at -= 1,
+            ")" | "]" => {
+                let mut depth = 0;
+                loop {
+                    at -= 1;
+                    match sign(at) {
+                        ")" | "]" => depth += 1,
+                        "(" | "[" => depth -= 1,
+                        _ => {}
+                    }
+                    if depth == 0 || at == 0 {
+                        break;
+                    }
+                }
+                // Before the bracket stands what is called or indexed.
+            }
+            "" => {
+                let follows_dot_or_bracket = at == end || matches!(sign(at), "." | "(" | "[");
+                if !follows_dot_or_bracket {
+                    return at;
+                }
+                at -= 1;
+                if at == 0 || sign(at - 1) != "." {
+                    return at;
+                }
+            }
+            _ => return at,
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<&str> {
+        tokens(text).into_iter().map(|token| &text[token.range]).collect()
+    }
+
+    fn at_end(text: &str) -> Context {
+        context(text, text.len())
+    }
+
+    #[test]
+    fn tokens_are_what_one_would_say() {
+        assert_eq!(
+            words("let x = ping(ns1, \"a b\"); // c"),
+            ["let", "x", "=", "ping", "(", "ns1", ",", "\"a b\"", ")", ";", "// c"]
+        );
+        assert_eq!(words("0..3 1.5 #{a: `x\ny`}"), ["0", ".", ".", "3", "1.5", "#{", "a", ":", "`x\ny`", "}"]);
+        assert_eq!(words("/* a /* b */ c */ d"), ["/* a /* b */ c */", "d"]);
+        assert_eq!(tokens("\"open").first().map(|t| t.kind), Some(Kind::Text { closed: false }));
+        assert_eq!(words("é = \"ü\""), ["é", "=", "\"ü\""]);
+    }
+
+    #[test]
+    fn the_cursor_is_in_a_word_or_behind_a_dot() {
+        assert_eq!(at_end("let x = pi").place, Place::Word(8));
+        assert_eq!(at_end("cable.").place, Place::Member("cable".into(), 6));
+        assert_eq!(at_end("check veth(a, \"x\").a.na").place, Place::Member("veth(a, \"x\").a".into(), 21));
+        assert_eq!(at_end("f(1) + links(ns1)[0].st").place, Place::Member("links(ns1)[0]".into(), 21));
+        assert_eq!(at_end("for i in 0..").place, Place::Nothing);
+        assert_eq!(at_end("// pi").place, Place::Nothing);
+        assert_eq!(at_end("").place, Place::Nothing);
+    }
+
+    #[test]
+    fn the_open_call_and_its_arguments_are_known() {
+        let Context { place, call } = at_end("up(ns1, \"ve");
+        assert_eq!(place, Place::Text(9));
+        let call = call.unwrap();
+        assert_eq!((call.name.as_str(), call.before.as_slice()), ("up", &["ns1".to_owned()][..]));
+        let call = at_end("ns1.ping(\"10.0.0.1\", #{cou").call.unwrap();
+        assert_eq!((call.name.as_str(), call.receiver.as_deref(), call.in_map), ("ping", Some("ns1"), true));
+        assert_eq!(at_end("ping(\"x\", #{cou").place, Place::Key(12));
+        let call = at_end("add_route(ns1, \"default\", #{via: \"10").call.unwrap();
+        assert_eq!(call.key.as_deref(), Some("via"));
+        assert_eq!(at_end("f(g(1), 2)").call, None);
+        assert_eq!(at_end("if x { up(").call.unwrap().name, "up");
+    }
+}

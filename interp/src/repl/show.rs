@@ -1,0 +1,123 @@
+//! Values on a terminal: lists as tables to its width, states in colour, long output cut with a count.
+
+use std::fmt::Write;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use rhai::{Array, Dynamic};
+use stdlib::lab::{Link, NetNs};
+
+use crate::interpreter::Interpreter;
+
+/// What the terminal is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen {
+    /// Columns.
+    pub width: u16,
+    /// Lines.
+    pub height: u16,
+    /// Whether it shows colours.
+    pub colour: bool,
+}
+
+/// The value as it is shown after an input; none for `()`.
+#[must_use]
+pub fn render(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<String> {
+    let text = match table(interpreter, value, screen) {
+        Some(table) => table,
+        None => interpreter.show(value)?,
+    };
+    let text = cut(&text, usize::from(screen.height.max(10)) - 4);
+    Some(if screen.colour { colour(&text) } else { text })
+}
+
+/// A list whose elements have columns, as a table.
+fn table(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<String> {
+    let engine = &interpreter.engine;
+    let name = engine.map_type_name(value.type_name());
+    let of = interpreter.catalog.types.iter().find(|of| of.name == name && !of.columns.is_empty())?;
+    let rows = engine.eval_fn_call::<Array>("to_array", None, (value.clone(),)).ok()?;
+    if rows.is_empty() {
+        return None;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
+    table.set_header(of.columns);
+    // What will be cut away anyway need not be asked of the kernel.
+    for row in rows.iter().take(usize::from(screen.height)) {
+        let cell = |column: &&str| {
+            let got = engine.eval_fn_call::<Dynamic>(format!("get${column}"), Some(&mut row.clone()), ());
+            got.map_or_else(|_| "?".to_owned(), |value| cell(&value))
+        };
+        table.add_row(of.columns.iter().map(cell).collect::<Vec<_>>());
+    }
+    let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    let left = rows.len().saturating_sub(usize::from(screen.height));
+    for _ in 0..left {
+        text.push_str("…\n"); // counted by `cut`
+    }
+    Some(text.trim_end_matches('\n').to_owned())
+}
+
+fn cell(value: &Dynamic) -> String {
+    if value.is_unit() {
+        return String::new();
+    }
+    if let Some(link) = value.read_lock::<Link>() {
+        return format!("{}:{}", link.ns().short(), link.name());
+    }
+    if let Some(ns) = value.read_lock::<NetNs>() {
+        return ns.short();
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        return items.iter().map(cell).collect::<Vec<_>>().join(" ");
+    }
+    value.to_string()
+}
+
+/// The first lines, and how many there are more.
+fn cut(text: &str, most: usize) -> String {
+    let lines = text.lines().count();
+    if lines <= most {
+        return text.to_owned();
+    }
+    let kept: Vec<_> = text.lines().take(most - 1).collect();
+    format!("{}\n… {} more lines: `:more` shows all", kept.join("\n"), lines - (most - 1))
+}
+
+/// Colours with a meaning: what works is green, what does not is red.
+#[must_use]
+pub fn colour(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    for piece in text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>')) {
+        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>'));
+        let code = match word {
+            "UP" | "LOWER_UP" | "ACCEPT" => "32",
+            "DOWN" | "LOWERLAYERDOWN" | "NO-CARRIER" | "M-DOWN" | "DROP" | "REJECT" => "31",
+            _ => {
+                out.push_str(piece);
+                continue;
+            }
+        };
+        let _ = write!(out, "\x1b[{code}m{word}\x1b[0m{}", &piece[word.len()..]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_output_is_cut_with_a_count() {
+        let text = (1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
+        let shown = cut(&text, 20);
+        assert_eq!(shown.lines().count(), 20);
+        assert!(shown.ends_with("19\n… 81 more lines: `:more` shows all"), "{shown}");
+        assert_eq!(cut("a\nb", 20), "a\nb");
+    }
+
+    #[test]
+    fn states_are_coloured_and_nothing_else() {
+        assert_eq!(colour("<NO-CARRIER,UP> UPPER"), "<\x1b[31mNO-CARRIER\x1b[0m,\x1b[32mUP\x1b[0m> UPPER");
+    }
+}

@@ -1,0 +1,88 @@
+//! The lab as a picture in text: namespaces, their links, where each cable ends, addresses, states.
+
+use std::fmt::Write;
+
+use stdlib::Result;
+use stdlib::lab::{Lab, NetNs};
+use stdlib::net::addr::AddrInfo;
+use stdlib::net::link::LinkInfo;
+
+/// A namespace with its links.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its short name.
+    pub name: String,
+    /// Its links, by index.
+    pub links: Vec<LinkInfo>,
+    /// Their addresses.
+    pub addrs: Vec<AddrInfo>,
+    /// For each link with another end elsewhere: the node that has it.
+    pub peers: Vec<Option<usize>>,
+}
+
+/// Looks at every namespace that the lab knows.
+///
+/// # Errors
+/// The kernel's.
+pub fn look(lab: &Lab) -> Result<Vec<Node>> {
+    let spaces: Vec<NetNs> = lab.all()?;
+    let mut nodes = Vec::with_capacity(spaces.len());
+    for ns in &spaces {
+        let net = ns.net()?;
+        let links = net.links()?;
+        let peers = links
+            .iter()
+            .map(|link| {
+                let id = link.netnsid?;
+                spaces.iter().position(|other| other.net().is_ok_and(|there| net.knows(&there) == Some(id)))
+            })
+            .collect();
+        nodes.push(Node { name: ns.short(), addrs: net.addrs(None)?, links, peers });
+    }
+    Ok(nodes)
+}
+
+/// Draws the nodes. Ports stand below their bridge.
+#[must_use]
+pub fn draw(nodes: &[Node]) -> String {
+    let mut text = String::new();
+    for (at, node) in nodes.iter().enumerate() {
+        let _ = writeln!(text, "{}", node.name);
+        let roots = node.links.iter().filter(|link| link.master.is_none());
+        let shown: Vec<&LinkInfo> = roots
+            .flat_map(|link| [link].into_iter().chain(node.links.iter().filter(|port| port.master == Some(link.index))))
+            .collect();
+        let width = shown.iter().map(|link| link.name.chars().count()).max().unwrap_or(0) + 3;
+        for link in shown {
+            let indent = if link.master.is_some() { "└ " } else { "" };
+            let name = format!("{indent}{}", link.name);
+            let addrs: Vec<String> =
+                node.addrs.iter().filter(|a| a.index == link.index).map(|a| a.net.to_string()).collect();
+            let mut line = format!("  {name:<width$} {:<14} {}", link.state, addrs.join(" "));
+            if let Some(end) = far_end(nodes, at, link) {
+                let _ = write!(line, "{}── {end}", if addrs.is_empty() { "" } else { " " });
+            }
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// `node:link` at the other end of a cable.
+fn far_end(nodes: &[Node], at: usize, link: &LinkInfo) -> Option<String> {
+    let index = link.peer_index?;
+    let node = &nodes[at];
+    let there = match link.netnsid {
+        None => node,
+        Some(_) => {
+            let position = node.links.iter().position(|known| known.index == link.index)?;
+            match node.peers.get(position).copied().flatten() {
+                Some(peer) => &nodes[peer],
+                None => return Some(format!("?:{index} (a namespace without a name)")),
+            }
+        }
+    };
+    let peer = there.links.iter().find(|known| known.index == index)?;
+    Some(format!("{}:{}", there.name, peer.name))
+}
