@@ -12,7 +12,7 @@ use rhai::{Dynamic, Engine, EvalAltResult};
 
 use crate::catalog::{Catalog, Function, Parameter, Property, Type};
 use crate::error::Result;
-use crate::lab::{Lab, Place};
+use crate::lab::{Lab, Link, NetNs, Place};
 use args::Call;
 
 pub mod args;
@@ -156,6 +156,8 @@ pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
             });
         }
     }
+    register_same(engine, NetNs::is);
+    register_same(engine, Link::is);
     script::override_sleep(engine, lab);
     catalog
 }
@@ -192,6 +194,12 @@ pub(crate) fn register_type<T: Value>(engine: &mut Engine, lab: &Arc<Lab>) -> Ty
         });
     }
     Type { name: T::NAME.into(), doc: T::DOC.into(), properties, element: None, columns: &[] }
+}
+
+/// Handles are equal if they mean the same thing, not if they are the same copy.
+fn register_same<T: Value>(engine: &mut Engine, same: fn(&T, &T) -> bool) {
+    engine.register_fn("==", move |a: T, b: T| same(&a, &b));
+    engine.register_fn("!=", move |a: T, b: T| !same(&a, &b));
 }
 
 /// The value behind an argument whose type the engine has checked.

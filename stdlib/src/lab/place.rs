@@ -41,7 +41,8 @@ impl Sandbox {
         // Entering one's own user namespace again is refused (user_namespaces(7)), and changes nothing.
         let own = NsHandle::open(NsKind::User, Path::new("/proc/self/ns/user"))?;
         let handles: Vec<_> = handles.into_iter().filter(|handle| !handle.is(&own)).collect();
-        Ok(Self::with_net(lab, format!("namespaces of process {pid}"), handles, None))
+        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).map(|handle| own_net(lab, handle));
+        Ok(Self::new(format!("namespaces of process {pid}"), handles, net, None))
     }
 
     /// New namespaces. Like `unshare(1)`.
@@ -51,7 +52,9 @@ impl Sandbox {
     pub fn make(lab: &Lab, kinds: &[NsKind]) -> Result<Self> {
         spawn::no_duplicates(kinds)?;
         let (handles, init) = spawn::make(kinds)?;
-        Ok(Self::with_net(lab, "sandbox".into(), handles, init))
+        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
+        let net = net.map(|handle| lab.adopt(handle, None));
+        Ok(Self::new("sandbox".into(), handles, net, init))
     }
 
     /// One more descriptor of a network namespace.
@@ -67,12 +70,6 @@ impl Sandbox {
         let net = crate::net::Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
         let net = NetNs::new(None, net, false);
         Ok(Self::new(format!("hold on {}", ns.label()), vec![handle], Some(net), None))
-    }
-
-    fn with_net(lab: &Lab, label: String, handles: Vec<NsHandle>, init: Option<Init>) -> Self {
-        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
-        let net = net.map(|handle| lab.adopt(handle, None));
-        Self::new(label, handles, net, init)
     }
 
     /// Lets go of the namespaces; whether it held any.
@@ -112,6 +109,18 @@ impl Sandbox {
     fn released(&self) -> Error {
         Error::plain(Kind::Gone, format!("the {} was released", self.0.label))
     }
+}
+
+/// A handle of its own for an open network namespace: deleting another handle does not empty it, and releasing this
+/// one empties no other.
+fn own_net(lab: &Lab, handle: &NsHandle) -> NetNs {
+    if lab.root().handle().is_ok_and(|root| root.is(handle)) {
+        return lab.root().clone();
+    }
+    let known = lab.find(|ns| ns.handle().is_ok_and(|known| known.is(handle)));
+    let name = known.and_then(|ns| ns.name().cloned());
+    let label = super::netns::label(name.as_ref(), handle);
+    NetNs::new(name, crate::net::Net::new(lab.exec().clone(), handle.clone(), label, None), false)
 }
 
 impl fmt::Display for Sandbox {
