@@ -9,7 +9,7 @@ use stdlib::exec::front::{self, FORBIDDEN, Launch};
 use stdlib::lab::{Journal, host};
 
 use crate::doctor;
-use crate::run::{self, Job};
+use crate::run::{self, After, Job};
 use crate::sources::Script;
 
 /// A script or usage error.
@@ -40,8 +40,17 @@ struct Cli {
 enum Verb {
     /// Run a script (`-` is standard input).
     Run {
+        /// Stay in the REPL with the script's variables.
+        #[arg(short, long)]
+        interactive: bool,
+
+        /// Stop in the REPL when a `check` fails.
+        #[arg(long)]
+        pause_on_fail: bool,
+
         /// The script.
         script: PathBuf,
+
         /// What the script gets from `args()`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -75,7 +84,14 @@ pub fn main() -> u8 {
         (Some(Verb::Gc), _) => return collect_garbage(),
         (Some(Verb::Check { scripts }), _) => return run::check(&scripts),
         (Some(Verb::Reference), _) => Ok(Job::Reference),
-        (Some(Verb::Run { script, args }), _) => read(&script).map(|script| Job::Script { script, args }),
+        (Some(Verb::Run { interactive, pause_on_fail, script, args }), _) => {
+            let after = match (interactive, pause_on_fail) {
+                (true, _) => After::Stay,
+                (false, true) => After::StayIfFailed,
+                (false, false) => After::End,
+            };
+            read(&script).map(|script| Job::Script { script, args, after })
+        }
         (None, Some(text)) => Ok(Job::Expression(text)),
         (None, None) => Ok(Job::Repl),
     };
@@ -111,7 +127,7 @@ fn launch(job: &Job, host: bool) -> u8 {
             }
         }
     };
-    let interactive = matches!(job, Job::Repl) && std::io::stdin().is_terminal();
+    let interactive = job.is_interactive() && std::io::stdin().is_terminal();
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
     let status = front::launch(&launch, || run::main(job, journal));
     status.unwrap_or_else(|error| forbidden(&error))

@@ -14,6 +14,7 @@ use crate::cli::{FAILED, complain};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{STACK, for_syntax};
 use crate::interpreter::{Interpreter, Stop};
+use crate::session::Session;
 use crate::sources::{Script, Sources};
 use crate::{reference, repl};
 
@@ -25,6 +26,8 @@ pub enum Job {
         script: Script,
         /// Its arguments.
         args: Vec<String>,
+        /// What follows.
+        after: After,
     },
     /// Evaluate and print.
     Expression(String),
@@ -32,6 +35,29 @@ pub enum Job {
     Reference,
     /// Read lines.
     Repl,
+}
+
+/// What follows a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The end.
+    End,
+    /// The REPL, with the script's variables.
+    Stay,
+    /// The REPL if a `check` failed.
+    StayIfFailed,
+}
+
+impl Job {
+    /// Whether somebody may be asked to type.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        match self {
+            Self::Repl => true,
+            Self::Script { after, .. } => *after != After::End,
+            _ => false,
+        }
+    }
 }
 
 /// Does the job and returns the exit status.
@@ -72,9 +98,23 @@ fn evaluate(job: &Job, lab: &Arc<Lab>, mut signals: Signals) -> io::Result<u8> {
 
 fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
     match job {
-        Job::Script { script, args } => {
+        Job::Script { script, args, after } => {
             let interpreter = Interpreter::new(lab.clone(), script.folder.clone(), args);
-            report(&whole(&interpreter, &script.name, &script.text).map(drop))
+            if *after == After::End {
+                return report(&whole(&interpreter, &script.name, &script.text).map(drop));
+            }
+            let mut session = Session::new(interpreter);
+            let result = session.load(&script.name, &script.text).map(drop);
+            let status = report(&result);
+            let failed = matches!(&result, Err(Stop::Failed(diagnostic)) if diagnostic.is_check);
+            match (after, &result) {
+                (_, Err(Stop::Exit(_))) => status,
+                (After::StayIfFailed, _) if !failed => status,
+                _ => match repl::resume(session) {
+                    0 => status,
+                    other => other,
+                },
+            }
         }
         Job::Expression(text) => {
             let interpreter = Interpreter::new(lab.clone(), None, &[]);

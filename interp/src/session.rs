@@ -41,13 +41,21 @@ impl Session {
     pub fn evaluate(&mut self, text: &str) -> Result<Dynamic, Stop> {
         self.lines += 1;
         let name = format!("<line {}>", self.lines);
-        let result = self.run(&name, text);
+        self.load(&name, text)
+    }
+
+    /// Evaluates a whole script, which becomes part of this one.
+    ///
+    /// # Errors
+    /// As [`Session::evaluate`].
+    pub fn load(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
+        let result = self.run(name, text);
         let place = self.place.as_ref().map(|(expression, _)| expression.clone());
         self.log.push(Entry { text: text.to_owned(), ok: result.is_ok(), place });
         result
     }
 
-    /// Evaluates a text that errors call `name`, in the session's scope.
+    /// Evaluates a text that errors call `name`, in the session's scope; it is not remembered.
     ///
     /// # Errors
     /// As [`Session::evaluate`].

@@ -216,7 +216,7 @@ fn load(repl: &mut Repl<'_>, file: &str) {
     match Script::read(std::path::Path::new(file)) {
         Ok(script) => {
             repl.loaded = Some(file.to_owned());
-            let result = repl.session.run(&script.name, &script.text);
+            let result = repl.session.load(&script.name, &script.text);
             let _ = repl.finish(result);
         }
         Err(text) => repl.complain(&text),
