@@ -202,8 +202,8 @@ fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, typed: &str) -
         Names::Nothing => Vec::new(),
         Names::Namespaces => world.namespaces(),
         Names::Links => {
-            let ns = call.receiver.as_deref().or(call.before.last().map(String::as_str));
-            world.links(ns.filter(|ns| is_word(ns)))
+            let arguments = call.receiver.iter().chain(&call.before).map(String::as_str);
+            world.links(arguments.filter(|argument| is_word(argument) && is_namespace(argument, world)).last())
         }
         Names::Addresses => world.addresses(),
         Names::Settings => world.settings(typed),
@@ -241,8 +241,9 @@ pub fn current_parameter<'a>(
         }
         let parameter = shown.get(at)?;
         taken += 1;
-        // A namespace is the first half of a link or of a cable's end.
-        if !(parameter.most > 1 && is_ns && taken < parameter.most) {
+        // A namespace is the first half of a link or of a cable's end, a process number that of a process and a kind.
+        let half = is_ns || !is_text && parameter.names == Names::Kinds;
+        if !(parameter.most > 1 && half && taken < parameter.most) {
             at += 1;
             taken = 0;
         }

@@ -24,6 +24,8 @@ pub mod highlight;
 pub mod hint;
 pub mod scan;
 pub mod show;
+#[cfg(test)]
+mod tests;
 pub mod topology;
 pub mod validate;
 mod world;

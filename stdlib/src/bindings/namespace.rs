@@ -7,6 +7,7 @@ use rhai::INT;
 use super::args::{Arg, Call, Current, Kinds, Pid};
 use super::list::{List, Listed, register_list};
 use super::{bindings, register_type, value};
+use crate::catalog::Names;
 use crate::error::{Error, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::lab::{Lab, NetNs, Sandbox};
@@ -73,6 +74,7 @@ impl Arg for Look {
     const TYPE: &'static str = "NetNs or pid";
     const OPTIONAL: bool = true;
     const MOST: usize = 2;
+    const NAMES: Names = Names::Kinds;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if call.left() == 0 {
             return Ok(Self::Net(Current::take(call, name)?.0.net));
