@@ -1,0 +1,264 @@
+//! The REPL as a person uses it: the real binary on a pseudo-terminal.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test types, starts and looks")]
+
+use std::fs;
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+use tempfile::TempDir;
+
+/// How long anything may take: a machine under load is slow, a defect takes for ever.
+const PATIENCE_MS: u64 = 20_000;
+
+/// A REPL with a home of its own.
+struct Typed {
+    pty: PtySession,
+    home: TempDir,
+}
+
+impl Typed {
+    fn start(args: &[&str]) -> Self {
+        Self::at_home(tempfile::tempdir().unwrap(), args)
+    }
+
+    fn at_home(home: TempDir, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nslab"));
+        command.args(args).env("NO_COLOR", "1").env("TERM", "xterm").env("HOME", home.path());
+        command.env_remove("XDG_STATE_HOME").env_remove("SUDO_UID").env("SHELL", "/bin/sh");
+        let pty = spawn_command(command, Some(PATIENCE_MS)).unwrap();
+        let mut typed = Self { pty, home };
+        typed.prompt("nslab> ");
+        typed
+    }
+
+    /// Waits for a new prompt: the editor draws the same text again at every key, but turns bracketed paste on once.
+    #[track_caller]
+    fn prompt(&mut self, prompt: &str) {
+        self.expect("\x1b[?2004h");
+        self.expect(prompt);
+    }
+
+    /// Waits for the text and returns what came before it.
+    #[track_caller]
+    fn expect(&mut self, text: &str) -> String {
+        match self.pty.exp_string(text) {
+            Ok(before) => before,
+            Err(error) => panic!("no `{text}`: {error}"),
+        }
+    }
+
+    fn line(&mut self, text: &str) -> &mut Self {
+        self.pty.send_line(text).unwrap();
+        self
+    }
+
+    /// Types a line and returns what it showed.
+    #[track_caller]
+    fn shows(&mut self, line: &str, expected: &str) {
+        self.line(line);
+        self.expect(expected);
+        self.prompt("> ");
+    }
+
+    fn keys(&mut self, keys: &str) {
+        self.pty.send(keys).unwrap();
+        self.pty.flush().unwrap();
+    }
+
+    fn control(&mut self, key: char) {
+        self.pty.send_control(key).unwrap();
+    }
+
+    #[track_caller]
+    fn end(mut self) -> TempDir {
+        self.control('d');
+        self.pty.exp_eof().unwrap();
+        self.home
+    }
+}
+
+#[test]
+fn lines_remember_each_other() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
+    repl.line("fn twice(x) { x * 2 }").prompt("nslab> ");
+    repl.shows("twice(21)", "42");
+    repl.shows("it + 1", "43");
+    repl.line("fn twice(x) { x * 3 }").prompt("nslab> ");
+    repl.shows("twice(10)", "30");
+    repl.line("import \"std/topo\" as topo").prompt("nslab> ");
+    repl.shows("topo::lan([\"a\", \"b\"], \"10.0.0\").nodes.len()", "2");
+    repl.shows("nobody", "no variable `nobody`");
+    repl.shows("ns1.name", "netns1");
+    repl.end();
+}
+
+#[test]
+fn an_open_block_waits_for_its_end() {
+    let mut repl = Typed::start(&[]);
+    repl.line("within netns(\"a\") {").line("up(\"lo\");").line("ping(\"127.0.0.1\").ok").line("}");
+    repl.expect("true");
+    repl.end();
+}
+
+#[test]
+fn tab_completes_a_name_of_the_lab() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let ns1 = netns(\"a-rather-long-name\")").prompt("nslab> ");
+    repl.keys("open_netns(\"a-r\t");
+    repl.expect("a-rather-long-name");
+    repl.keys("\").name\r");
+    repl.expect("a-rather-long-name\r\n");
+    repl.end();
+}
+
+#[test]
+fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
+    repl.line("let p = start(\"sleep 600\")").prompt("nslab> ");
+    repl.line("up(\"lo\"); let dark = veth(\"v0\", ns1, \"v1\"); up(dark.a, \"10.9.9.1/24\"); up(dark.b);")
+        .prompt("nslab> ");
+    for waits in [
+        "loop {}",
+        "sleep(600)",
+        "sleep(\"10m\")",
+        "ping(\"127.0.0.1\", #{count: 1000, interval: \"1s\"})",
+        "ping(\"10.9.9.9\", #{timeout: \"10m\"})",
+        "exec(\"sleep 600\", #{timeout: \"10m\"})",
+        "wait(p, #{timeout: \"10m\"})",
+        "wait_until(|| false, #{timeout: \"10m\"})",
+        "wait_gone(link(\"lo\"), #{timeout: \"10m\"})",
+        "for i in 0..1000 { try { sleep(600) } catch { } }",
+    ] {
+        repl.line(waits);
+        repl.expect("\r\n"); // the line was taken
+        repl.control('c');
+        repl.expect("interrupted");
+        repl.prompt("nslab> ");
+        repl.shows("ns1.name", "netns1");
+    }
+    repl.shows("alive(p)", "true");
+    repl.end();
+}
+
+#[test]
+fn ctrl_c_at_the_prompt_clears_the_line() {
+    let mut repl = Typed::start(&[]);
+    repl.keys("let x = ");
+    repl.control('c');
+    repl.prompt("nslab> ");
+    repl.shows("1 + 1", "2");
+    repl.end();
+}
+
+#[test]
+fn six_hundred_pasted_lines_are_one_input() {
+    let mut repl = Typed::start(&[]);
+    let mut text = String::from("\x1b[200~let sum = 0;\n");
+    for n in 0..600 {
+        text.push_str(&format!("sum += {n};\n"));
+    }
+    text.push_str("print(`sum ${sum}`)\x1b[201~\r");
+    repl.keys(&text);
+    repl.expect("sum 179700");
+    repl.end();
+}
+
+#[test]
+fn history_is_kept_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut repl = Typed::start(&[]);
+    repl.shows("1000 + 234", "1234");
+    let home = repl.end();
+    let file = home.path().join(".local/state/nslab/history");
+    assert!(fs::read_to_string(&file).unwrap().contains("1000 + 234"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut again = Typed::at_home(home, &[]);
+    again.keys("\x1b[A\r"); // the line before
+    again.expect("1234");
+    again.end();
+}
+
+#[test]
+fn a_session_is_saved_as_a_script_that_means_the_same() {
+    let mut repl = Typed::start(&[]);
+    let file = repl.home.path().join("saved.rhai");
+    repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
+    repl.shows("nobody", "no variable");
+    repl.line(":enter ns1").prompt("nslab netns1> ");
+    repl.line("let lo = up(\"lo\")").prompt("nslab netns1> ");
+    repl.shows("ping(\"127.0.0.1\").ok", "true");
+    repl.line(":leave").prompt("nslab> ");
+    repl.line("check lo.ns == ns1").prompt("nslab> ");
+    repl.shows(&format!(":save {}", file.display()), "saved 5 inputs");
+    let home = repl.end();
+    let text = fs::read_to_string(home.path().join("saved.rhai")).unwrap();
+    assert_eq!(
+        text,
+        "//! Saved from a session.\n\nlet ns1 = netns(\"netns1\");\n// failed: nobody\nlet lo = within ns1 { up(\"lo\") };\n\
+         within ns1 { ping(\"127.0.0.1\").ok; }\ncheck lo.ns == ns1;\n"
+    );
+    let run = Command::new(env!("CARGO_BIN_EXE_nslab")).arg("run").arg(home.path().join("saved.rhai")).status();
+    assert!(run.unwrap().success());
+}
+
+#[test]
+fn commands_show_and_move() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let red = netns(\"red\"); let blue = netns(\"blue\");").prompt("nslab> ");
+    repl.line("let c = veth(red, \"r0\", blue, \"b0\"); up(c.a, \"10.0.0.1/24\"); up(c.b, \"10.0.0.2/24\");")
+        .prompt("nslab> ");
+    repl.shows(":topo", "10.0.0.2/24");
+    repl.shows(":ns", "blue");
+    repl.shows(":links red", "r0");
+    repl.shows("pingall", "0% dropped");
+    repl.shows("red ping blue", "1 received");
+    repl.shows("red! echo $((40 + 2))", "42");
+    repl.shows(":sh blue ip -br addr show dev b0", "10.0.0.2/24");
+    repl.shows("?ping", "Sends ICMP echo requests");
+    repl.shows(":topoo", "did you mean `:topo`?");
+    repl.shows(":vars", "NetNs");
+    repl.line(":reset").prompt("nslab> ");
+    repl.shows("netns_list().len", "0");
+    repl.end();
+}
+
+#[test]
+fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
+    repl.line(":shell ns1");
+    repl.expect("comes back");
+    repl.line("ip -br link | wc -l; echo in-$((1+1))");
+    repl.expect("in-2");
+    repl.line("kill -9 $$");
+    repl.expect("ended by signal 9");
+    repl.prompt("nslab> ");
+    repl.shows("20 + 22", "42");
+    repl.end();
+}
+
+#[test]
+fn events_appear_above_the_prompt() {
+    let mut repl = Typed::start(&[]);
+    repl.line("let p = start([\"sh\", \"-c\", \"exit 7\"])");
+    repl.expect("ended with 7]");
+    repl.line("let ns1 = netns(\"netns1\"); let c = veth(\"v0\", ns1, \"v1\"); up(c.a); up(c.b);").prompt("nslab> ");
+    repl.line("let q = start([\"sh\", \"-c\", \"ip netns exec netns1 ip link set v1 down; sleep 60\"])");
+    repl.expect("link v1 in netns1: DOWN]");
+    repl.line("exec(\"ip netns del netns1\")");
+    repl.expect("namespace netns1: its name is gone]");
+    repl.end();
+}
+
+#[test]
+fn a_script_can_be_stayed_with() {
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("s.rhai");
+    fs::write(&script, "let answer = 6 * 7;\ncheck answer == 43;\n").unwrap();
+    let path = script.display().to_string();
+    let mut repl = Typed::at_home(home, &["run", "--pause-on-fail", &path]);
+    repl.shows("answer", "42");
+    repl.end();
+}
