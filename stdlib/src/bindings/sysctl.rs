@@ -24,8 +24,9 @@ bindings! { "settings", types: [];
     fn sysctl(lab: Arc<Lab>, ns: Here, key: String, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
         if let Some(value) = &value {
-            lab.setting(ns.net(), &key)?;
-            net.set_sysctl(&key, &value.to_string())?;
+            let value = value.to_string();
+            lab.setting(ns.net(), &key, &value)?;
+            net.set_sysctl(&key, &value)?;
         }
         let text = net.sysctl(&key)?;
         Ok(text.parse::<INT>().map_or_else(|_| Dynamic::from(text), Dynamic::from))

@@ -24,6 +24,11 @@ pub(crate) fn make_private() -> Result<()> {
     mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_PRIVATE).map_err(failed("/ as private"))
 }
 
+/// Lets no mount made here appear outside, while names that are made outside later appear here.
+pub(crate) fn follow() -> Result<()> {
+    mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(failed("/ as a follower"))
+}
+
 /// Mounts a `/proc` that shows the pid namespace of the caller.
 pub(crate) fn proc() -> Result<()> {
     mount("proc", "/proc", "proc", PLAIN).map_err(failed("/proc"))

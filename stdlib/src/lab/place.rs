@@ -41,7 +41,9 @@ impl Sandbox {
         // Entering one's own user namespace again is refused (user_namespaces(7)), and changes nothing.
         let own = NsHandle::open(NsKind::User, Path::new("/proc/self/ns/user"))?;
         let handles: Vec<_> = handles.into_iter().filter(|handle| !handle.is(&own)).collect();
-        Ok(Self::with_net(lab, format!("namespaces of process {pid}"), handles, None))
+        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
+        let net = net.map(|handle| lab.adopt(handle, None));
+        Ok(Self::new(format!("namespaces of process {pid}"), handles, net, None))
     }
 
     /// New namespaces. Like `unshare(1)`.
@@ -51,7 +53,9 @@ impl Sandbox {
     pub fn make(lab: &Lab, kinds: &[NsKind]) -> Result<Self> {
         spawn::no_duplicates(kinds)?;
         let (handles, init) = spawn::make(kinds)?;
-        Ok(Self::with_net(lab, "sandbox".into(), handles, init))
+        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
+        let net = net.map(|handle| lab.adopt_made(handle));
+        Ok(Self::new("sandbox".into(), handles, net, init))
     }
 
     /// One more descriptor of a network namespace.
@@ -65,14 +69,8 @@ impl Sandbox {
         let handle = NsHandle::new(NsKind::Net, copy)?;
         // A handle of its own, so that deleting `ns` does not empty it.
         let net = crate::net::Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
-        let net = NetNs::new(None, net, false);
+        let net = NetNs::new(None, net, ns.origin());
         Ok(Self::new(format!("hold on {}", ns.label()), vec![handle], Some(net), None))
-    }
-
-    fn with_net(lab: &Lab, label: String, handles: Vec<NsHandle>, init: Option<Init>) -> Self {
-        let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
-        let net = net.map(|handle| lab.adopt(handle, None));
-        Self::new(label, handles, net, init)
     }
 
     /// Lets go of the namespaces; whether it held any.
