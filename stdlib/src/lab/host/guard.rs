@@ -66,7 +66,7 @@ fn default_devices(net: &Net) -> Result<BTreeSet<u32>> {
     Ok(routes.filter(|route| route.dst.prefix_len() == 0).filter_map(|route| route.index).collect())
 }
 
-fn not_ours(text: String) -> Error {
+fn not_ours(text: &str) -> Error {
     Error::plain(Kind::Permission, format!("cannot {text}: this lab did not make it"))
 }
 
@@ -142,7 +142,7 @@ impl Lab {
         let lost = || net.what_goes_with(index);
         let step = match what {
             Changing::Take(verb) => {
-                return Err(not_ours(format!("{verb} `{}`", link.name())).hint(
+                return Err(not_ours(&format!("{verb} `{}`", link.name())).hint(
                     "a virtual device that is in a namespace when that dies is destroyed with it; make one with `veth`",
                 ));
             }
@@ -150,7 +150,7 @@ impl Lab {
                 if journal.memory().addresses.contains(&(ns.inode().ino, index, address)) {
                     return Ok(());
                 }
-                return Err(not_ours(format!("remove the address `{address}` of `{}`", link.name())));
+                return Err(not_ours(&format!("remove the address `{address}` of `{}`", link.name())));
             }
             Changing::Up if info.is_up() => return Ok(()),
             Changing::Down if !info.is_up() => return Ok(()),
@@ -212,7 +212,7 @@ impl Lab {
         if over_ours || journal.memory().routes.contains(&(ns.inode().ino, doomed.dst, doomed.metric)) {
             return Ok(());
         }
-        Err(not_ours(format!("delete the route to `{}`", route.dst)))
+        Err(not_ours(&format!("delete the route to `{}`", route.dst)))
     }
 
     /// Before a setting is changed in `ns`.
@@ -258,7 +258,7 @@ impl Lab {
         if journal.memory().names.contains(&(name.as_str().to_owned(), ns.inode().ino)) {
             return Ok(());
         }
-        Err(not_ours(format!("delete {}", ns.label())))
+        Err(not_ours(&format!("delete {}", ns.label())))
     }
 }
 
