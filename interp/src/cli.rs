@@ -3,7 +3,8 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use stdlib::Error;
 use stdlib::exec::front::{self, FORBIDDEN, Launch};
 use stdlib::lab::{Journal, host};
@@ -20,7 +21,7 @@ pub const FAILED: u8 = 2;
 /// Without a command it reads lines from the terminal (or from standard input). Everything happens in a private lab
 /// that the kernel removes when nslab ends, however it ends.
 #[derive(Parser)]
-#[command(name = "nslab", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "nslab", version, max_term_width = 100)]
 #[command(after_help = "Exit status: 0 ok; 1 a check failed; 2 a script or usage error; 3 the environment forbids a \
                         lab (see `nslab doctor`); 130 interrupted; a script's exit(N): N.")]
 struct Cli {
@@ -79,6 +80,10 @@ pub fn main() -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(FAILED);
         }
     };
+    if cli.verb.is_some() && cli.command.is_some() {
+        let _ = Cli::command().error(ErrorKind::ArgumentConflict, "`-c EXPR` goes with no other command").print();
+        return FAILED;
+    }
     let job = match (cli.verb, cli.command) {
         (Some(Verb::Doctor), _) => return doctor::main(),
         (Some(Verb::Gc), _) => return collect_garbage(),
@@ -119,7 +124,12 @@ fn launch(job: &Job, host: bool) -> u8 {
         Ok(journal) => journal,
         Err(error) => return forbidden(&error),
     };
-    let path = Journal::path_of(std::process::id());
+    // The lock on it lasts as long as a process that may still undo it.
+    let _locked = match journal.as_ref().map(Journal::keep_locked).transpose() {
+        Ok(locked) => locked,
+        Err(error) => return forbidden(&error),
+    };
+    let path = Journal::path_of_this_process();
     let cleanup = || {
         if host {
             for error in host::undo(&path) {
@@ -141,13 +151,22 @@ fn open_journal(host: bool) -> Result<Option<Journal>, Error> {
         return Err(Error::plain(stdlib::Kind::Permission, "`--host` needs root")
             .hint("without `--host` everything works in a private lab, as an ordinary user"));
     }
-    Journal::create(&Journal::path_of(std::process::id())).map(Some)
+    Journal::create(&Journal::path_of_this_process()).map(Some)
 }
 
 fn collect_garbage() -> u8 {
+    if !nix::unistd::geteuid().is_root() {
+        return forbidden(
+            &Error::plain(stdlib::Kind::Permission, "`nslab gc` needs root")
+                .hint("only `--host` leaves anything behind, and only root can use it"),
+        );
+    }
     let (undone, errors) = host::collect_garbage();
     for error in &errors {
         complain(&error.to_string());
+        if let Some(hint) = &error.hint {
+            let _ = writeln!(std::io::stderr(), "hint: {hint}");
+        }
     }
     let _ = writeln!(std::io::stdout(), "{undone} left-over journals undone");
     if errors.is_empty() { 0 } else { FAILED }

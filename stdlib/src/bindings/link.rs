@@ -288,9 +288,8 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// check across.b.ns == ns2;
     /// ```
     fn veth(lab: Arc<Lab>, a: End, b: End) -> Cable {
-        let root = lab.root();
-        let at_home: Vec<&IfName> = [&a, &b].iter().filter(|end| end.ns.is(root)).map(|end| &end.name).collect();
-        lab.making_links(root, &at_home, || a.ns.net()?.add_veth(&a.name, &*b.ns.net()?, &b.name))?;
+        let ends = [(&a.ns, &a.name), (&b.ns, &b.name)];
+        lab.making_links(&ends, || a.ns.net()?.add_veth(&a.name, &*b.ns.net()?, &b.name))?;
         let (a, b) = Link::cable(Link::new(&a.ns, a.name.clone()), Link::new(&b.ns, b.name.clone()));
         Ok(Cable { a, b })
     }
@@ -306,7 +305,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// ```
     fn bridge(lab: Arc<Lab>, ns: Here, name: IfName) -> Link {
         let ns = ns.net();
-        lab.making_links(ns, &[&name], || ns.net()?.add_bridge(&name))?;
+        lab.making_links(&[(ns, &name)], || ns.net()?.add_bridge(&name))?;
         Ok(Link::new(ns, name.clone()))
     }
 
@@ -353,7 +352,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// check ping("10.1.1.1").ok;
     /// ```
     fn up(lab: Arc<Lab>, link: Link, addr: Option<IpNet>) -> Link {
-        lab.changing(&link, Changing::UpOrDown)?;
+        lab.changing(&link, Changing::Up)?;
         if let Some(addr) = addr {
             add_addr(&lab, &link, addr, false)?;
         }
@@ -370,7 +369,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// check link("lo").state == "DOWN";
     /// ```
     fn down(lab: Arc<Lab>, link: Link) -> Link {
-        lab.changing(&link, Changing::UpOrDown)?;
+        lab.changing(&link, Changing::Down)?;
         chain(link.clone(), Link::down)
     }
 
@@ -398,7 +397,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// check l.addrs == [];
     /// ```
     fn del_addr(lab: Arc<Lab>, link: Link, addr: IpNet) -> Link {
-        lab.changing(&link, Changing::Take("remove an address of"))?;
+        lab.changing(&link, Changing::RemoveAddress(addr))?;
         chain(link.clone(), |link| link.delete_addr(addr))
     }
 
@@ -418,7 +417,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     fn move_to(lab: Arc<Lab>, link: Link, target: Destination) -> Link {
         lab.changing(&link, Changing::Take("move"))?;
         chain(link.clone(), |link| match &target {
-            Destination::Namespace(ns) => link.move_to(ns),
+            Destination::Namespace(ns) => lab.moving(link, ns, || link.move_to(ns)),
             Destination::Process(pid) => {
                 // PID 1 of the machine may be protected; as a number the kernel still takes it.
                 let there = match crate::ns::open(*pid, crate::exec::handle::NsKind::Net) {
@@ -426,7 +425,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
                     Err(error) if *pid == 1 && error.kind == Kind::Permission => lab.root().clone(),
                     Err(error) => return Err(error),
                 };
-                link.move_to_pid(*pid, &there)
+                lab.moving(link, &there, || link.move_to_pid(*pid, &there))
             }
         })
     }
@@ -458,7 +457,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
         let Ok(mtu) = u32::try_from(bytes) else {
             return Err(Error::usage(format!("{bytes} is no packet size")).hint("68 to 65535 bytes for a cable"));
         };
-        lab.changing(&link, Changing::Mtu)?;
+        lab.changing(&link, Changing::Mtu(mtu))?;
         chain(link.clone(), |link| link.change(Change::Mtu(mtu), &format!("set mtu {mtu} of")))
     }
 

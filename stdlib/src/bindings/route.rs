@@ -242,8 +242,9 @@ bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
     /// del_route(ns1, "10.1.1.0/24");
     /// check routes(ns1).is_empty;
     /// ```
-    fn del_route(ns: Here, dst: Destination, opts: Opts<Via>) -> () {
+    fn del_route(lab: Arc<Lab>, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
         let route = route_of(ns.net(), &dst, &opts.0, false)?;
+        lab.deleting_route(ns.net(), &route)?;
         ns.net().net()?.delete_route(&route)
     }
 }

@@ -4,10 +4,14 @@
 //! front ──clone──> keeper (PID 1 of the lab) ──fork──> interpreter
 //!   └── pipe ────────┘ end of file: the front is gone, so the keeper ends, so the kernel ends everything
 //! ```
+//!
+//! Without a lab (`--host`) no kernel ends everything. There whoever survives waits until the interpreter is gone, by
+//! another pipe, and undoes what it made.
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -27,6 +31,9 @@ use crate::error::{Error, Kind, Result};
 /// How long a script may take to end after Ctrl-C before its lab is ended under it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long the interpreter may take to end once it was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The exit status when the environment forbids a lab.
 pub const FORBIDDEN: u8 = 3;
 
@@ -42,9 +49,37 @@ pub struct Launch<'a> {
 
 pub use super::init::main_of_init;
 
-/// Keeps what the program that started us left open from everything that we start.
+/// Descriptors that the program which started us left open.
+static INHERITED: OnceLock<Vec<i32>> = OnceLock::new();
+
+/// Keeps what the program that started us left open from everything that we start. Call it before anything is opened.
 pub fn keep_inherited_descriptors() {
+    let list = || {
+        let entries = fs::read_dir("/proc/self/fd").ok()?;
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        Some(numbers.filter(|number| *number > 2).collect::<Vec<_>>())
+    };
+    // Among them is the one of the list itself, which is closed by now: `forget_inherited` looks once more.
+    let _ = INHERITED.set(list().unwrap_or_default().into_iter().filter(|fd| sys::is_open(*fd)).collect());
     sys::close_on_exec_from(3);
+}
+
+/// Closes them: in a lab there is no handle of anything outside but the three standard streams.
+pub(super) fn forget_inherited_descriptors() {
+    for fd in INHERITED.get().into_iter().flatten() {
+        sys::close_inherited(*fd);
+    }
+}
+
+/// Whether this process ignores `signal`, by its number.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    Signal::try_from(signal).is_ok_and(sys::is_ignored)
+}
+
+/// A pipe, both ends of which are closed when a program is started.
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::sys("make a pipe", e))
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
@@ -55,14 +90,19 @@ pub fn keep_inherited_descriptors() {
 /// When the kernel or its settings forbid a lab; the hint says which.
 pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u8> {
     let terminal = Saved::now();
-    let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::sys("make a pipe", e));
     let (alive, alive_end) = pipe()?;
     let (go, go_end) = pipe()?;
+    let (working, working_end) = pipe()?;
 
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCHLD] {
-        signals.add(signal);
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        // What `nohup`, or a shell for its background, wants ignored stays ignored.
+        if !sys::is_ignored(signal) {
+            signals.add(signal);
+        }
     }
+    sys::default_action(Signal::SIGCHLD); // ignored, it would take the statuses of our children away
+    signals.add(Signal::SIGCHLD);
     signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
 
     let namespaces = if launch.private {
@@ -80,14 +120,15 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
         let keeper = Keeper {
             alive,
             go,
+            working,
             terminal,
             private: launch.private,
             interactive: launch.interactive,
             cleanup: launch.cleanup,
         };
-        sys::exit_now(i32::from(keeper::run(&keeper, interpreter)));
+        sys::exit_now(i32::from(keeper::run(&keeper, working_end, interpreter)));
     };
-    drop((alive, go));
+    drop((alive, go, working_end));
 
     if launch.private {
         let mapped = idmap::write(keeper);
@@ -105,11 +146,27 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     }
     let status = wait_for(keeper, &signals, launch.interactive);
     if !launch.private {
-        (launch.cleanup)(); // once more: the keeper may have been killed before it could
+        // Once more: the keeper may have been killed before it could. Then its death ends the interpreter too.
+        wait_for_end(&working);
+        (launch.cleanup)();
     }
     drop(alive_end);
     terminal.restore();
     status
+}
+
+/// Waits until every process that has the other end of `working` is gone: the interpreter, and programs that it was
+/// about to start.
+pub(super) fn wait_for_end(working: &OwnedFd) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(working.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) if !left.is_zero() => {}
+            _ => return,
+        }
+    }
 }
 
 /// Waits for the keeper's end, passing on what a person wishes.

@@ -14,7 +14,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -120,12 +119,14 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     if has(NsKind::Mount) && has(NsKind::Pid) {
         // Before the user namespace: there a /proc below locked mounts may not be mounted anew
         // (fs/namespace.c, `mount_too_revealing`).
-        let guarded = statvfs("/proc/sys").is_ok_and(|s| s.flags().contains(FsFlags::ST_RDONLY));
+        let guarded = mounts::is_read_only("/proc/sys");
         mounts::proc()?;
         if guarded {
-            mounts::protect_sysctls()?;
+            mounts::protect_proc()?;
         }
     }
+    let sys = has(NsKind::Mount) && has(NsKind::Net);
+    let sys_is_guarded = if sys { mounts::unguard_sys() } else { false };
     if has(NsKind::User) {
         unshare(CloneFlags::CLONE_NEWUSER)?;
         say("map");
@@ -139,8 +140,8 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     let rest =
         kinds.iter().filter(|kind| !made.contains(kind)).fold(CloneFlags::empty(), |all, kind| all | kind.flag());
     unshare(rest)?;
-    if has(NsKind::Mount) && has(NsKind::Net) {
-        mounts::sys()?;
+    if sys {
+        mounts::sys_like(sys_is_guarded)?;
     }
     Ok(())
 }

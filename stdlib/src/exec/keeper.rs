@@ -11,9 +11,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 
-use super::front::{FORBIDDEN, explain, report};
+use super::front::{FORBIDDEN, explain, forget_inherited_descriptors, report, wait_for_end};
 use super::terminal::Saved;
 use super::{mounts, sys, terminal};
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub(crate) struct Keeper<'a> {
     pub alive: OwnedFd,
     /// One byte when the user namespace is mapped: whether all ids are.
     pub go: OwnedFd,
+    /// End of file when the interpreter is gone.
+    pub working: OwnedFd,
     /// The terminal as it was.
     pub terminal: Saved,
     /// Whether there is a lab to build.
@@ -35,14 +37,21 @@ pub(crate) struct Keeper<'a> {
 }
 
 /// Builds the lab, starts `interpreter` in it, and returns the status of its end.
-pub(crate) fn run(keeper: &Keeper<'_>, interpreter: impl FnOnce() -> u8) -> u8 {
-    match start(keeper, interpreter) {
+///
+/// The interpreter, and nobody else, keeps `working` open.
+pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
+    forget_inherited_descriptors();
+    match start(keeper, working, interpreter) {
         Ok(child) => {
             let status = watch(keeper, child).unwrap_or_else(|error| {
                 report(&error);
                 FORBIDDEN
             });
-            (keeper.cleanup)();
+            if !keeper.private {
+                wait_for_end(&keeper.working);
+                end_children();
+                (keeper.cleanup)();
+            }
             status
         }
         Err(error) => {
@@ -52,7 +61,7 @@ pub(crate) fn run(keeper: &Keeper<'_>, interpreter: impl FnOnce() -> u8) -> u8 {
     }
 }
 
-fn start(keeper: &Keeper<'_>, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
+fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
     // The pipe is the authority (a parent-death signal follows the parent's *thread* and races with its death);
     // the signal wakes a keeper that somebody stopped, so that it can read the pipe.
     let _ = prctl::set_pdeathsig(Signal::SIGCONT);
@@ -66,10 +75,20 @@ fn start(keeper: &Keeper<'_>, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
     } else {
         let _ = prctl::set_child_subreaper(true);
     }
-    match sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
-        Some(child) => Ok(child),
-        None => sys::exit_now(i32::from(interpret(keeper.interactive, interpreter))),
+    let me = getpid();
+    if let Some(child) = sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
+        drop(working);
+        return Ok(child);
     }
+    // In a lab the kernel ends it with PID 1; with `--host` it is this signal. It does not come if the keeper has
+    // died before it was asked for.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    if getppid() != me {
+        sys::exit_now(137);
+    }
+    let status = interpret(keeper.interactive, interpreter);
+    drop(working);
+    sys::exit_now(i32::from(status))
 }
 
 /// The interpreter's process, from its first to its last step.
@@ -82,7 +101,6 @@ fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
         terminal::take(&io::stdin());
         sys::ignore_stop_key();
     }
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL); // for `--host`; in a lab the kernel does it with PID 1
     raise_descriptor_limit();
     let status = interpreter();
     let _ = io::stdout().flush();
@@ -145,6 +163,29 @@ fn reap(interpreter: Pid) -> Option<u8> {
             }
             Ok(WaitStatus::StillAlive) | Err(_) => return status,
             Ok(_) => {}
+        }
+    }
+}
+
+/// Ends what the interpreter left behind: every process that came down to us, the subreaper. All of them descend from
+/// the interpreter, since we had no child before it; and none of their numbers is used again before we wait.
+fn end_children() {
+    let me = getpid().as_raw();
+    // `/proc/PID/task/PID/children` would be shorter, but not every kernel has it (CONFIG_PROC_CHILDREN).
+    let is_child = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
+        parent == Some(me)
+    };
+    loop {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(std::result::Result::ok);
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        for child in pids.filter(|pid| is_child(*pid)) {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        match waitpid(None, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return, // none left
         }
     }
 }

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::sys::mount;
 use crate::error::{Error, Result};
 
 /// Where names of network namespaces live, here and in iproute2.
 pub(crate) const NETNS_DIR: &str = "/run/netns";
+
+/// The links of the namespace, in `/sys`.
+const LINKS: &str = "/sys/devices/virtual/net";
 
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
@@ -24,6 +28,11 @@ pub(crate) fn make_private() -> Result<()> {
     mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_PRIVATE).map_err(failed("/ as private"))
 }
 
+/// Lets no mount made here appear outside, while names that are made outside later appear here.
+pub(crate) fn follow() -> Result<()> {
+    mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(failed("/ as a follower"))
+}
+
 /// Mounts a `/proc` that shows the pid namespace of the caller.
 pub(crate) fn proc() -> Result<()> {
     mount("proc", "/proc", "proc", PLAIN).map_err(failed("/proc"))
@@ -31,7 +40,35 @@ pub(crate) fn proc() -> Result<()> {
 
 /// Mounts a `/sys` that shows the network namespace of the caller.
 pub(crate) fn sys() -> Result<()> {
-    mount("sysfs", "/sys", "sysfs", PLAIN).map_err(failed("/sys"))
+    sys_like(is_read_only("/sys"))
+}
+
+/// Prepares a mount namespace of our own for a user namespace that will mount a `/sys` there with [`sys_like`]: what
+/// would be locked to it must hide nothing. Returns whether `/sys` is guarded.
+pub(crate) fn unguard_sys() -> bool {
+    let guarded = is_read_only("/sys");
+    if guarded {
+        let _ = super::sys::unmount(Path::new(LINKS));
+        let _ = mount("none", "/sys", "none", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | PLAIN);
+    }
+    guarded
+}
+
+/// As [`sys()`], guarded if `guarded` is true.
+pub(crate) fn sys_like(guarded: bool) -> Result<()> {
+    match mount("sysfs", "/sys", "sysfs", PLAIN) {
+        Ok(()) if guarded => protect_sys(),
+        // Where a read-only one is locked to us, another must be so too (fs/namespace.c, `mnt_already_visible`).
+        Err(Errno::EPERM) if guarded => {
+            mount("sysfs", "/sys", "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed("/sys"))
+        }
+        done => done.map_err(failed("/sys")),
+    }
+}
+
+/// Whether the mount at `path` is read-only.
+pub(crate) fn is_read_only(path: &str) -> bool {
+    statvfs(path).is_ok_and(|s| s.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Builds the lab's view: `/proc`, `/sys`, an empty `/run` with a `/run/netns` in it.
@@ -45,14 +82,43 @@ pub(crate) fn build(privileged: bool) -> Result<()> {
     // lab appear in all, and iproute2 finds nothing to change.
     mount(NETNS_DIR, NETNS_DIR, "none", MsFlags::MS_BIND).map_err(failed(NETNS_DIR))?;
     mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED).map_err(failed(NETNS_DIR))?;
-    if privileged { protect_sysctls() } else { Ok(()) }
+    if privileged {
+        protect_sys()?;
+        protect_proc()?;
+    }
+    Ok(())
 }
 
-/// Makes `/proc/sys` read-only but for what belongs to namespaces of the lab.
+/// Remounts the mount point `path` read-only.
+fn read_only(path: &str) -> Result<()> {
+    mount("none", path, "none", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | PLAIN)
+        .map_err(failed(path))
+}
+
+/// Makes a mount point of `path`, with what is mounted below it.
+fn bind(path: &str) -> Result<()> {
+    mount(path, path, "none", MsFlags::MS_BIND).map_err(failed(path))
+}
+
+/// Makes `/sys` read-only but for the links of the namespace: most files there ask for the uid alone, so root in a
+/// user namespace could suspend the machine.
+fn protect_sys() -> Result<()> {
+    bind(LINKS)?;
+    read_only("/sys")
+}
+
+/// Makes the files of `/proc` that are about the whole machine read-only.
 ///
 /// The sysctl code asks for the real uid, not for a capability (`test_perm` in `fs/proc/proc_sysctl.c`), so root in a
-/// user namespace could still write `kernel.panic` of the whole machine.
-pub(crate) fn protect_sysctls() -> Result<()> {
+/// user namespace could still write `kernel.panic` of the whole machine. What belongs to namespaces of the lab stays
+/// writable. The other files are those that containers guard too.
+pub(crate) fn protect_proc() -> Result<()> {
+    for path in ["/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"] {
+        if Path::new(path).exists() {
+            bind(path)?;
+            read_only(path)?;
+        }
+    }
     const OWN: [&str; 16] = [
         "net",
         "user",
@@ -72,15 +138,14 @@ pub(crate) fn protect_sysctls() -> Result<()> {
         "kernel/shm_next_id",
     ];
     let root = "/proc/sys";
-    mount(root, root, "none", MsFlags::MS_BIND).map_err(failed(root))?;
+    bind(root)?;
     for name in OWN {
         let path = format!("{root}/{name}");
         if Path::new(&path).exists() {
-            mount(&path, &path, "none", MsFlags::MS_BIND).map_err(failed(&path))?;
+            bind(&path)?;
         }
     }
-    mount("none", root, "none", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | PLAIN)
-        .map_err(failed("/proc/sys read-only"))
+    read_only(root)
 }
 
 /// Binds the namespace file `source` to the new file `target`.

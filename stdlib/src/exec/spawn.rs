@@ -45,8 +45,13 @@ impl Started {
     }
 }
 
-/// Starts `argv` inside `namespaces`.
-pub(crate) fn spawn(namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
+/// Starts `argv` inside `namespaces`, with `tag` in its environment.
+pub(crate) fn spawn(
+    namespaces: &[NsHandle],
+    argv: &[String],
+    streams: Streams,
+    tag: Option<(&str, String)>,
+) -> Result<Started> {
     let [program, args @ ..] = argv else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
@@ -60,7 +65,7 @@ pub(crate) fn spawn(namespaces: &[NsHandle], argv: &[String], streams: Streams) 
         let path = find(program)?;
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = Command::new(path);
-        command.arg0(program).args(args);
+        command.arg0(program).args(args).envs(tag);
         // Entering a mount namespace moved us to its root.
         command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
         match streams {
@@ -135,7 +140,7 @@ pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHand
     hop::hop(net.as_fd(), || {
         hop::unshare(CloneFlags::CLONE_NEWNS)?;
         if cut_propagation {
-            mounts::make_private()?;
+            mounts::follow()?;
         }
         mounts::sys()?;
         NsHandle::open(NsKind::Mount, Path::new("/proc/thread-self/ns/mnt"))

@@ -107,6 +107,33 @@ pub(crate) fn close_on_exec_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
+/// Whether `fd` is an open descriptor.
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: asks for a flag and touches no memory.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// Closes a descriptor that the program which started us left open. Nothing of ours owns it.
+pub(crate) fn close_inherited(fd: RawFd) {
+    // SAFETY: the number was open before the first line of `main`, so no value of ours stands for it.
+    unsafe { libc::close(fd) };
+}
+
+/// Whether the process ignores `signal`.
+pub(crate) fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: a zeroed sigaction is a valid one to be written to, and no new action is given.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal as i32, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Gives `signal` its default action.
+pub(crate) fn default_action(signal: Signal) {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
+}
+
 /// The kernel's own number of a namespace, never used twice: `ioctl(NS_GET_ID)`, Linux 6.18.
 pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
     const NS_GET_ID: libc::c_ulong = 0x8008_b70d; // _IOR(0xb7, 13, u64)

@@ -16,6 +16,7 @@ use crate::name::{NsName, printable};
 use crate::net::Net;
 use crate::net::connection::Connection;
 use crate::net::icmp::Echo;
+use netns::Origin;
 
 pub mod events;
 pub mod host;
@@ -49,7 +50,7 @@ impl Lab {
         let handle = NsHandle::open(NsKind::Net, Path::new("/proc/self/ns/net"))?;
         let label = if journal.is_some() { "the host" } else { "the lab root" };
         let net = Net::new(exec.clone(), handle, label.into(), None);
-        let root = NetNs::new(None, net, true);
+        let root = NetNs::new(None, net, Origin::Root);
         Ok(Arc::new(Self { exec, root, journal, known: Mutex::default(), watcher: OnceLock::new() }))
     }
 
@@ -83,22 +84,28 @@ impl Lab {
     /// `Exists`, or the kernel's.
     pub fn create_netns(&self, name: Option<NsName>) -> Result<NetNs> {
         let file = name.as_ref().map(path_of);
-        if let (Some(journal), Some(name)) = (&self.journal, &name) {
-            host::share_netns_dir()?;
-            journal.will_make_netns(name)?;
-        }
+        let journal = self.journal.as_ref().zip(name.as_ref().map(NsName::as_str));
+        let _locked = journal.map(|(journal, _)| journal.prepare_netns_dir()).transpose()?;
         let op = || match &name {
             Some(name) => format!("create namespace `{name}`"),
             None => "create a namespace".into(),
         };
         // One thread does it all: it makes the namespace, names it, and opens the sockets that will be needed.
         let made = hop::on_a_thread(|| {
+            if file.as_ref().is_some_and(|file| file.symlink_metadata().is_ok()) {
+                return Err(Error::sys(op(), Errno::EEXIST));
+            }
+            hop::unshare(CloneFlags::CLONE_NEWNET)?;
+            let handle = NsHandle::open(NsKind::Net, Path::new("/proc/thread-self/ns/net"))?;
+            if let Some((journal, name)) = journal {
+                journal.making_netns(name, &handle)?;
+            }
+            let lost = || journal.map_or(Ok(()), |(journal, name)| journal.lost_netns(name));
             if let Some(file) = &file {
-                fs::File::options().write(true).create_new(true).open(file).map_err(|e| Error::io(op(), &e))?;
+                let new = fs::File::options().write(true).create_new(true).open(file);
+                new.map_err(|e| Error::io(op(), &e)).inspect_err(|_| drop(lost()))?;
             }
             let make = || {
-                hop::unshare(CloneFlags::CLONE_NEWNET)?;
-                let handle = NsHandle::open(NsKind::Net, Path::new("/proc/thread-self/ns/net"))?;
                 if let Some(file) = &file {
                     mounts::bind_namespace("/proc/thread-self/ns/net", file).map_err(|e| Error::sys(op(), e))?;
                 }
@@ -109,6 +116,7 @@ impl Lab {
                 if let Some(file) = &file {
                     let _ = sys::unmount(file);
                     let _ = fs::remove_file(file);
+                    let _ = lost();
                 }
             })
         });
@@ -116,15 +124,12 @@ impl Lab {
             Kind::Exists => error.hint("`open_netns(name)` returns the one that is there"),
             _ => error,
         })?;
-        if let (Some(journal), Some(name)) = (&self.journal, &name) {
-            journal.made_netns(name, handle.inode())?;
-        }
         let label = netns::label(name.as_ref(), &handle);
         let net = Net::new(self.exec.clone(), handle, label, Some(connection));
         if let Some(echo) = echo {
             net.echo.keep_v4(echo);
         }
-        Ok(self.remember(NetNs::new(name, net, false)))
+        Ok(self.remember(NetNs::new(name, net, Origin::Made)))
     }
 
     /// The handle of an existing namespace: by name, as `ip netns` knows it.
@@ -150,6 +155,15 @@ impl Lab {
 
     /// The handle that belongs to an open namespace: an old one if there is one, so that its sockets are shared.
     pub(crate) fn adopt(&self, handle: NsHandle, name: Option<NsName>) -> NetNs {
+        self.known_or(handle, name, Origin::Found)
+    }
+
+    /// As [`Lab::adopt`], for a namespace that this lab has just made.
+    pub(crate) fn adopt_made(&self, handle: NsHandle) -> NetNs {
+        self.known_or(handle, None, Origin::Made)
+    }
+
+    fn known_or(&self, handle: NsHandle, name: Option<NsName>, origin: Origin) -> NetNs {
         if self.root.handle().is_ok_and(|root| root.is(&handle)) {
             return self.root.clone();
         }
@@ -158,7 +172,7 @@ impl Lab {
         }
         let label = netns::label(name.as_ref(), &handle);
         let net = Net::new(self.exec.clone(), handle, label, None);
-        self.remember(NetNs::new(name, net, false))
+        self.remember(NetNs::new(name, net, origin))
     }
 
     /// The names below `/run/netns`, sorted. Like `ip netns list`.
@@ -186,6 +200,7 @@ impl Lab {
                 .hint("it is the namespace that you started in"));
         }
         let net = ns.net()?;
+        self.deleting_netns(ns)?;
         if let Some(name) = ns.name() {
             let file = path_of(name);
             // Only if the name is still that of this namespace; somebody may have deleted and made it again.
@@ -194,7 +209,7 @@ impl Lab {
                 remove_name(&file).map_err(|e| e.within(ns.label()))?;
             }
             if let Some(journal) = &self.journal {
-                journal.deleted_netns(name)?;
+                journal.lost_netns(name.as_str())?;
             }
         }
         let id = net.handle().unique_id();
@@ -261,17 +276,6 @@ impl Lab {
         }
         known.push(ns.downgrade());
         ns
-    }
-
-    /// Refuses to change what keeps the machine connected, unless the script says so.
-    ///
-    /// # Errors
-    /// `Permission`, with what to say.
-    pub fn guard(&self, ns: &NetNs, link: &str) -> Result<()> {
-        match &self.journal {
-            Some(journal) if ns.is_root() => journal.guard(&*ns.net()?, link),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -13,12 +13,23 @@ use crate::net::connection::deleted;
 #[derive(Clone)]
 pub struct NetNs(Arc<Inner>);
 
+/// Where a namespace comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The interpreter itself is in it.
+    Root,
+    /// This lab made it, so what is in it goes with it.
+    Made,
+    /// It was there: found by its name or by a process in it.
+    Found,
+}
+
 /// What all clones share.
 pub struct Inner {
     name: Option<NsName>,
     label: String,
     inode: NsInode,
-    root: bool,
+    origin: Origin,
     net: Mutex<Option<Arc<Net>>>,
 }
 
@@ -31,9 +42,9 @@ pub(crate) fn label(name: Option<&NsName>, handle: &NsHandle) -> String {
 }
 
 impl NetNs {
-    pub(crate) fn new(name: Option<NsName>, net: Net, root: bool) -> Self {
+    pub(crate) fn new(name: Option<NsName>, net: Net, origin: Origin) -> Self {
         let (label, inode) = (net.label().to_owned(), net.handle().inode());
-        Self(Arc::new(Inner { name, label, inode, root, net: Mutex::new(Some(Arc::new(net))) }))
+        Self(Arc::new(Inner { name, label, inode, origin, net: Mutex::new(Some(Arc::new(net))) }))
     }
 
     /// The name below `/run/netns`, if it has one.
@@ -53,7 +64,7 @@ impl NetNs {
     pub fn short(&self) -> String {
         match &self.0.name {
             Some(name) => name.to_string(),
-            None if self.0.root => "host".into(),
+            None if self.is_root() => "host".into(),
             None => format!("net:[{}]", self.0.inode.ino),
         }
     }
@@ -61,7 +72,17 @@ impl NetNs {
     /// Whether it is the namespace that the interpreter itself is in.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.0.root
+        self.0.origin == Origin::Root
+    }
+
+    /// Whether this lab made it.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.0.origin == Origin::Made
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.0.origin
     }
 
     /// Device and inode; they stay readable after deletion, when they say nothing any more.

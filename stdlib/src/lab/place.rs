@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::netns::Origin;
 use super::{Lab, NetNs};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
@@ -53,7 +54,7 @@ impl Sandbox {
         spawn::no_duplicates(kinds)?;
         let (handles, init) = spawn::make(kinds)?;
         let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
-        let net = net.map(|handle| lab.adopt(handle, None));
+        let net = net.map(|handle| lab.adopt_made(handle));
         Ok(Self::new("sandbox".into(), handles, net, init))
     }
 
@@ -68,7 +69,7 @@ impl Sandbox {
         let handle = NsHandle::new(NsKind::Net, copy)?;
         // A handle of its own, so that deleting `ns` does not empty it.
         let net = crate::net::Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
-        let net = NetNs::new(None, net, false);
+        let net = NetNs::new(None, net, ns.origin());
         Ok(Self::new(format!("hold on {}", ns.label()), vec![handle], Some(net), None))
     }
 
@@ -118,9 +119,10 @@ fn own_net(lab: &Lab, handle: &NsHandle) -> NetNs {
         return lab.root().clone();
     }
     let known = lab.find(|ns| ns.handle().is_ok_and(|known| known.is(handle)));
+    let origin = known.as_ref().map_or(Origin::Found, NetNs::origin);
     let name = known.and_then(|ns| ns.name().cloned());
     let label = super::netns::label(name.as_ref(), handle);
-    NetNs::new(name, crate::net::Net::new(lab.exec().clone(), handle.clone(), label, None), false)
+    NetNs::new(name, crate::net::Net::new(lab.exec().clone(), handle.clone(), label, None), origin)
 }
 
 impl fmt::Display for Sandbox {

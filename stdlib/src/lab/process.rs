@@ -13,8 +13,10 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
+use super::host::TAG;
 use super::{Lab, Place};
 use crate::error::{Error, Kind, Result};
+use crate::exec::handle::NsHandle;
 use crate::exec::readable;
 use crate::exec::spawn::{Started, Streams, spawn};
 
@@ -66,6 +68,14 @@ impl fmt::Display for Output {
     }
 }
 
+/// Starts `argv`, and writes it down where no kernel ends it with the lab.
+fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
+    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, None) };
+    let started = spawn(namespaces, argv, streams, Some((TAG, journal.tag())))?;
+    journal.started(started.child.id())?;
+    Ok(started)
+}
+
 /// Runs `argv` at `place` to its end.
 ///
 /// # Errors
@@ -73,7 +83,7 @@ impl fmt::Display for Output {
 pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, timeout: Duration) -> Result<Output> {
     let started_at = Instant::now();
     let namespaces = place.namespaces(lab)?;
-    let mut started = spawn(&namespaces, argv, Streams::Piped { stdin: stdin.is_some() })?;
+    let mut started = launch(lab, &namespaces, argv, Streams::Piped { stdin: stdin.is_some() })?;
     let done = lab.exec().block_on(timeout, async { collect(&mut started, stdin).await });
     if done.is_err() {
         started.kill_group();
@@ -104,7 +114,7 @@ pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, tim
 pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ended> {
     let namespaces = place.namespaces(lab)?;
     let status = crate::exec::lending_the_terminal(|| {
-        let mut started = spawn(&namespaces, argv, Streams::Terminal)?;
+        let mut started = launch(lab, &namespaces, argv, Streams::Terminal)?;
         Ok(started.child.wait())
     })?;
     lab.exec().resume(); // Ctrl-C was meant for the program
@@ -194,10 +204,7 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(lab: &Lab, place: &Place, argv: &[String]) -> Result<Self> {
-        let mut started = spawn(&place.namespaces(lab)?, argv, Streams::Piped { stdin: false })?;
-        if let Some(journal) = lab.journal() {
-            journal.started(started.child.id())?;
-        }
+        let mut started = launch(lab, &place.namespaces(lab)?, argv, Streams::Piped { stdin: false })?;
         let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
         let inner = Arc::new(Inner {
             argv: argv.to_vec(),

@@ -20,6 +20,7 @@ pub(crate) mod connection;
 mod filter;
 pub mod firewall;
 pub(crate) mod icmp;
+mod keep;
 pub mod link;
 mod monitor;
 pub mod ping;

@@ -58,6 +58,18 @@ impl Net {
         Ok(text.trim().to_owned())
     }
 
+    /// The settings that `pattern` names, with their values; `*` in it stands for any link.
+    pub(crate) fn sysctls_like(&self, pattern: &str) -> Result<Vec<(String, String)>> {
+        let Some((folder, last)) = pattern.split_once(".*.") else { return Ok(Vec::new()) };
+        let path = file(folder)?;
+        let names = self.open(|| {
+            let entries = fs::read_dir(path).map_err(|e| Error::io(format!("list `{folder}`"), &e))?;
+            Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>())
+        })?;
+        let keys = names.iter().map(|name| format!("{folder}.{}.{last}", name.replace('.', "/")));
+        Ok(keys.filter_map(|key| self.sysctl(&key).ok().map(|value| (key, value))).collect())
+    }
+
     /// Writes a setting. Like `sysctl -w KEY=VALUE`.
     pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
         let file = file(key)?;
