@@ -1,0 +1,171 @@
+//! One netlink socket: messages out, acknowledgements in.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+
+use super::requests;
+
+const HEADER: usize = 16;
+/// Attributes and messages start at multiples of this.
+const ALIGN: usize = 4;
+
+/// How long a link may take until it runs, or is gone. On a recent kernel the first answer says that it runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A request under construction: the netlink header, a fixed header, attributes.
+pub(super) struct Message(Vec<u8>);
+
+impl Message {
+    /// Starts a message of type `kind` whose fixed header is `fixed`.
+    pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend([0; 4]); // the length: known when it is sent
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]); // sequence number: set when it is sent; port: the kernel knows
+        bytes.extend(fixed);
+        Self(bytes)
+    }
+
+    /// Appends one attribute.
+    pub(super) fn attribute(self, kind: u16, value: &[u8]) -> Self {
+        self.nest(kind, |mut inside| {
+            inside.0.extend(value);
+            inside
+        })
+    }
+
+    /// Appends one attribute with a number in it.
+    pub(super) fn number(self, kind: u16, value: u32) -> Self {
+        self.attribute(kind, &value.to_ne_bytes())
+    }
+
+    /// Appends one attribute with a text in it, which ends with a zero byte.
+    pub(super) fn text(self, kind: u16, value: &str) -> Self {
+        self.nest(kind, |mut inside| {
+            inside.0.extend(value.as_bytes());
+            inside.0.push(0);
+            inside
+        })
+    }
+
+    /// Appends one attribute whose value `fill` writes: further attributes, or anything else.
+    pub(super) fn nest(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+        let start = self.0.len();
+        self.0.extend([0; 2]);
+        self.0.extend(kind.to_ne_bytes());
+        let Self(mut bytes) = fill(self);
+        let length = u16::try_from(bytes.len() - start).unwrap_or(u16::MAX);
+        bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+        Self(bytes)
+    }
+
+    /// Appends bytes as they are: a fixed header inside an attribute.
+    pub(super) fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+}
+
+/// A netlink socket. It belongs to the namespace in which it was opened, wherever it is used.
+pub(super) struct Netlink {
+    socket: OwnedFd,
+    sequence: u32,
+    answer: Vec<u8>,
+}
+
+impl Netlink {
+    /// Opens a socket in the namespace of the calling thread.
+    pub(super) fn open() -> io::Result<Self> {
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+        Ok(Self { socket, sequence: 0, answer: vec![0; 8192] })
+    }
+
+    /// Sends `message` and reads its acknowledgement. A refusal is an error with the kernel's number.
+    pub(super) fn acknowledged(&mut self, message: Message) -> io::Result<()> {
+        let kind = self.exchange(message)?.0;
+        if i32::from(kind) == libc::NLMSG_ERROR { Ok(()) } else { Err(malformed()) }
+    }
+
+    /// Returns once link `index` runs, so that the first packet is sent and not dropped.
+    ///
+    /// The end of a veth that was opened first has no carrier at that moment. It gets one when the other end is opened,
+    /// but its queue stays shut until the kernel's link watch has run, and what is sent until then is lost: for ARP that
+    /// costs a second. Asking for the link by its index runs the link watch at once; where it does not (older kernels),
+    /// asking again after a while does.
+    pub(super) fn wait_running(&mut self, index: u32) -> io::Result<()> {
+        let running = libc::IFF_RUNNING.cast_unsigned();
+        patiently(index, "does not run", || Ok(self.link_flags(index)? & running != 0))
+    }
+
+    /// Returns once there is no link `index`.
+    pub(super) fn wait_gone(&mut self, index: u32) -> io::Result<()> {
+        patiently(index, "is still there", || match self.link_flags(index) {
+            Ok(_) => Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(true),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn link_flags(&mut self, index: u32) -> io::Result<u32> {
+        let (kind, link) = self.exchange(requests::get_link(index))?;
+        match link.get(8..12) {
+            Some(&[a, b, c, d]) if kind == libc::RTM_NEWLINK => Ok(u32::from_ne_bytes([a, b, c, d])),
+            _ => Err(malformed()),
+        }
+    }
+
+    /// Sends one request and returns type and body of its one answer.
+    ///
+    /// The kernel has handled the request when `send` returns, so `recv` never has to wait.
+    fn exchange(&mut self, Message(mut bytes): Message) -> io::Result<(u16, &[u8])> {
+        self.sequence += 1;
+        let length = u32::try_from(bytes.len()).map_err(|_| malformed())?;
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
+        send(self.socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
+
+        let length = recv(self.socket.as_raw_fd(), &mut self.answer, MsgFlags::empty())?;
+        let (header, body) = self.answer[..length].split_at_checked(HEADER).ok_or_else(malformed)?;
+        let &[_, _, _, _, k0, k1, _, _, s0, s1, s2, s3, ..] = header else {
+            return Err(malformed());
+        };
+        if u32::from_ne_bytes([s0, s1, s2, s3]) != self.sequence {
+            return Err(malformed());
+        }
+        let kind = u16::from_ne_bytes([k0, k1]);
+        if i32::from(kind) == libc::NLMSG_ERROR {
+            let &[a, b, c, d, ..] = body else {
+                return Err(malformed());
+            };
+            let code = i32::from_ne_bytes([a, b, c, d]);
+            if code != 0 {
+                return Err(io::Error::from_raw_os_error(-code));
+            }
+        }
+        Ok((kind, body))
+    }
+}
+
+/// Asks until the answer is yes: at once, then every millisecond.
+fn patiently(index: u32, complaint: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    let mut started = None;
+    while !done()? {
+        if started.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("link {index} {complaint}")));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "an answer that does not fit the request")
+}
