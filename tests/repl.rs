@@ -155,8 +155,8 @@ fn ctrl_c_at_the_prompt_clears_the_line() {
 #[test]
 fn six_hundred_pasted_lines_are_one_input() {
     let mut repl = Typed::start(&[]);
-    let sums: String = (0..600).map(|n| format!("sum += {n};\n")).collect();
-    repl.keys(&format!("\x1b[200~let sum = 0;\n{sums}print(`sum ${{sum}}`)\x1b[201~\r"));
+    let sums: Vec<String> = (0..600).map(|n| format!("sum += {n};")).collect();
+    repl.keys(&format!("\x1b[200~let sum = 0;\n{}\nprint(`sum ${{sum}}`)\x1b[201~\r", sums.join("\n")));
     repl.expect("sum 179700");
     repl.end();
 }

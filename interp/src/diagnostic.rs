@@ -199,9 +199,10 @@ fn parsing(error: &ParseErrorType, at: Position, catalog: &Catalog, text: &str) 
             };
             (format!("`{word}` is a reserved word"), instead)
         }
-        ParseErrorType::BadInput(LexError::UnterminatedString) => {
-            ("a quote is missing at the end of this text".into(), None)
-        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => (
+            "a quote is missing at the end of this text".into(),
+            Some("text over several lines stands between backticks: `…`".into()),
+        ),
         other => {
             let _ = at;
             (lower(&other.to_string()), None)
@@ -230,8 +231,12 @@ fn no_function(signature: &str, catalog: &Catalog, text: &str) -> (String, Optio
     let known: Vec<_> = catalog.functions.iter().filter(|function| function.name == name).collect();
     if !known.is_empty() {
         let usage: Vec<String> = known.iter().map(|function| function.signature()).collect();
-        let got = if args.is_empty() { "no arguments".to_owned() } else { format!("({args})") };
-        return (format!("`{name}` does not take {got}"), Some(format!("usage: {}", usage.join("\n       "))));
+        let text = if args.is_empty() {
+            format!("`{name}` needs an argument")
+        } else {
+            format!("`{name}` does not take ({args})")
+        };
+        return (text, Some(format!("usage: {}", usage.join("\n       "))));
     }
     // A property that is called like a function is a common slip.
     if catalog.types.iter().any(|of| of.name == args && of.properties.iter().any(|p| p.name == name)) {

@@ -122,7 +122,14 @@ impl<'a> Call<'a> {
         if self.next >= self.args.len() {
             return Ok(());
         }
-        Err(self.wrong("nothing more", "no more arguments: nothing"))
+        let (function, taken) = (self.binding.name, self.next);
+        let text = match (taken, self.binding.parameters.iter().find(|parameter| !parameter.of.is_empty())) {
+            // The argument fits no parameter that may be left out.
+            (0, Some(first)) => return Err(self.wrong(first.name, &format!("a {}", first.of))),
+            (0, None) => format!("`{function}` takes no arguments"),
+            _ => format!("`{function}` takes no more than {taken} of these {} arguments", self.args.len()),
+        };
+        Err(self.usage(Error::usage(text)))
     }
 }
 

@@ -116,6 +116,9 @@ impl Listed for Link {
     const LIST: &'static str = "Links";
     const LIST_DOC: &'static str = "The links of a namespace. Prints as `ip link` and `ip addr` do.";
     const COLUMNS: &'static [&'static str] = &["index", "name", "state", "mtu", "kind", "addrs", "peer", "master"];
+    fn is_called(&self, name: &str) -> bool {
+        self.name().as_str() == name
+    }
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = items.first() else { return Ok(()) };
         let look = || {
@@ -478,8 +481,8 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
         use super::args::Out;
         match &thing {
             Doomed::Namespace(ns) => {
-                let id = lab.delete_netns(ns)?;
-                Ok(Deleted::new(ns, id).out())
+                lab.delete_netns(ns)?;
+                Ok(Deleted::new(ns).out())
             }
             Doomed::Link(link) => {
                 lab.changing(link, Changing::Take("delete"))?;

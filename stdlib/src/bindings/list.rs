@@ -29,6 +29,10 @@ pub(crate) trait Listed: Value {
     const LIST_DOC: &'static str;
     /// The properties that a table of them shows; none if it prints as a table anyway.
     const COLUMNS: &'static [&'static str] = &[];
+    /// Whether `"name" in list` means this one.
+    fn is_called(&self, name: &str) -> bool {
+        self.to_string() == name
+    }
     /// Prints the whole list.
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, item) in items.iter().enumerate() {
@@ -82,6 +86,8 @@ pub(crate) fn register_list<T: Listed>(engine: &mut Engine, _: &Arc<Lab>) -> Typ
         at.and_then(|at| list.0.get(at).cloned())
             .ok_or_else(|| EvalAltResult::ErrorArrayBounds(length, index, Position::NONE).into())
     });
+    // `"netns1" in netns_list()`.
+    engine.register_fn("contains", |list: &mut List<T>, name: &str| list.0.iter().any(|item| item.is_called(name)));
     // What takes a closure is an array's: the same names, the same rules.
     for name in ["map", "filter", "find", "some", "all", "for_each", "reduce", "sort_by"] {
         let types = [TypeId::of::<List<T>>(), TypeId::of::<FnPtr>()];

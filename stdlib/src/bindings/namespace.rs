@@ -27,6 +27,9 @@ impl Listed for NsEntry {
     const LIST_DOC: &'static str =
         "The namespaces of a process. Prints as `ls -l /proc/PID/ns` does, without the dates.";
     const COLUMNS: &'static [&'static str] = &["name", "inode"];
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name
+    }
 }
 
 value! { Sandbox, "Sandbox", "Namespaces that are held: `within` and `exec` enter them.";
@@ -95,6 +98,7 @@ impl Arg for Look {
 /// Two things that may be in the same namespace.
 pub(crate) enum Member {
     Net(NetNs),
+    Sandbox(Sandbox),
     Process(u32),
 }
 
@@ -105,6 +109,7 @@ impl Member {
             Self::Net(ns) => {
                 Err(Error::usage(format!("{} is a network namespace, not a {} one", ns.label(), kind.file())))
             }
+            Self::Sandbox(sandbox) => Look::Sandbox(sandbox.clone(), kind).open(),
             Self::Process(pid) => ns::open(*pid, kind),
         }
     }
@@ -113,6 +118,9 @@ impl Member {
 impl Arg for Member {
     const TYPE: &'static str = "NetNs or pid";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if let Some(sandbox) = call.take_sandbox() {
+            return Ok(Self::Sandbox(sandbox));
+        }
         match call.take_net()? {
             Some(ns) => Ok(Self::Net(ns)),
             None => Pid::take(call, name).map(|pid| Self::Process(pid.0)),

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use rhai::INT;
 
 use super::args::{Current, Here};
+use super::link::Doomed;
 use super::list::{List, Listed, register_list};
 use super::options::{FromOptions, Options};
 use super::{args::Opts, bindings, register_type, value};
 use crate::catalog::Key;
 use crate::error::{Error, Kind, Result};
-use crate::exec::handle::NsInode;
-use crate::lab::{Lab, Link, NetNs};
+use crate::lab::{Lab, NetNs};
 use crate::name::NsName;
 use crate::ns::holders::{self, Holder};
 
@@ -63,6 +63,9 @@ impl Listed for Named {
     const LIST: &'static str = "NetNsNames";
     const LIST_DOC: &'static str = "The names below `/run/netns`. Prints as `ip netns list` does.";
     const COLUMNS: &'static [&'static str] = &["name", "id"];
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name
+    }
 }
 
 value! { Holder, "Holder", "One reason why a namespace lives on.";
@@ -94,22 +97,20 @@ impl Listed for Holder {
 /// What `delete` returns.
 #[derive(Clone)]
 pub(crate) struct Deleted {
-    label: String,
-    inode: NsInode,
-    id: Option<u64>,
+    ns: NetNs,
     /// Looked up when somebody looks: a look through all processes costs more than the deletion.
     holders: Arc<Mutex<Option<Vec<Holder>>>>,
 }
 
 impl Deleted {
-    pub(crate) fn new(ns: &NetNs, id: Option<u64>) -> Self {
-        Self { label: ns.label().to_owned(), inode: ns.inode(), id, holders: Arc::default() }
+    pub(crate) fn new(ns: &NetNs) -> Self {
+        Self { ns: ns.clone(), holders: Arc::default() }
     }
 
     fn holders(&self) -> Result<Vec<Holder>> {
         let mut seen = self.holders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.is_none() {
-            *seen = Some(holders::of(self.inode, self.id)?);
+            *seen = Some(holders::of(self.ns.inode(), self.ns.unique_id())?);
         }
         Ok(seen.clone().unwrap_or_default())
     }
@@ -118,12 +119,12 @@ impl Deleted {
 impl fmt::Display for Deleted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.holders() {
-            Ok(holders) if holders.is_empty() => write!(f, "{}: gone, nothing holds it", self.label),
+            Ok(holders) if holders.is_empty() => write!(f, "{}: gone, nothing holds it", self.ns.label()),
             Ok(holders) => {
-                write!(f, "{}: its name is gone, but it lives on:", self.label)?;
+                write!(f, "{}: its name is gone, but it lives on:", self.ns.label())?;
                 holders.iter().try_for_each(|holder| write!(f, "\n  {holder}"))
             }
-            Err(error) => write!(f, "{}: its name is gone; {error}", self.label),
+            Err(error) => write!(f, "{}: its name is gone; {error}", self.ns.label()),
         }
     }
 }
@@ -258,8 +259,8 @@ bindings! { "namespaces", types: [
     /// check "mount" in kinds;
     /// ```
     fn holders(ns: NetNs) -> List<Holder> {
-        let net = ns.net()?;
-        Ok(holders::of(ns.inode(), net.handle().unique_id())?.into())
+        ns.net()?;
+        Ok(holders::of(ns.inode(), ns.unique_id())?.into())
     }
 
     /// Waits until a deleted namespace, or a link, is really gone. The kernel takes its time with both.
@@ -268,10 +269,20 @@ bindings! { "namespaces", types: [
     /// let ns1 = netns("netns1");
     /// let cable = veth("veth0", ns1, "veth1");
     /// delete(ns1);
-    /// wait_gone(cable.a);
+    /// wait_gone(ns1);                     // nothing holds it any more
+    /// wait_gone(cable.a);                 // the kernel has taken its end of the cable away
     /// check !exists(host(), "veth0");
     /// ```
-    fn wait_gone(lab: Arc<Lab>, link: Link, opts: Opts<Patience>) -> () {
-        wait_until(&lab, opts.0.0, &format!("{link:?}"), || link.exists().map(|exists| !exists))
+    fn wait_gone(lab: Arc<Lab>, thing: Doomed, opts: Opts<Patience>) -> () {
+        match &thing {
+            Doomed::Link(link) => {
+                wait_until(&lab, opts.0.0, &format!("{link:?}"), || link.exists().map(|exists| !exists))
+            }
+            Doomed::Namespace(ns) if !ns.is_closed() => Err(Error::usage(format!("{} was not deleted", ns.label()))
+                .hint("`delete(ns)` first: as long as this handle is open, the namespace lives")),
+            Doomed::Namespace(ns) => wait_until(&lab, opts.0.0, ns.label(), || {
+                holders::of(ns.inode(), ns.unique_id()).map(|holders| holders.is_empty())
+            }),
+        }
     }
 }

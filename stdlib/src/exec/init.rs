@@ -88,6 +88,7 @@ pub fn main_of_init() -> Option<u8> {
     if args.next().as_deref() != Some(NAME) {
         return None;
     }
+    let _ = nix::sys::prctl::set_name(c"nslab-init"); // or it would be called `exe` in every list of processes
     let kinds: Result<Vec<NsKind>> = args.next().unwrap_or_default().split(',').map(NsKind::parse).collect();
     let done = kinds.and_then(|kinds| make(&kinds));
     match done {

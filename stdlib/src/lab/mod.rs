@@ -189,12 +189,11 @@ impl Lab {
         }
     }
 
-    /// Deletes a namespace: its name, and everything of ours that keeps it. Returns its number, if the kernel has
-    /// numbers that are never used again.
+    /// Deletes a namespace: its name, and everything of ours that keeps it.
     ///
     /// # Errors
     /// `Gone` the second time; `Permission` for the root.
-    pub fn delete_netns(&self, ns: &NetNs) -> Result<Option<u64>> {
+    pub fn delete_netns(&self, ns: &NetNs) -> Result<()> {
         if ns.is_root() {
             return Err(Error::plain(Kind::Permission, format!("{} cannot be deleted", ns.label()))
                 .hint("it is the namespace that you started in"));
@@ -212,10 +211,9 @@ impl Lab {
                 journal.lost_netns(name.as_str())?;
             }
         }
-        let id = net.handle().unique_id();
         drop(net);
         ns.close();
-        Ok(id)
+        Ok(())
     }
 
     /// The namespace that `viewer` knows as number `netnsid`, among those that we have handles of.

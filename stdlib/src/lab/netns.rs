@@ -1,7 +1,7 @@
 //! The handle of a network namespace: cheap to clone, empty once it is deleted.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use crate::error::Result;
 use crate::exec::handle::{NsHandle, NsInode};
@@ -29,6 +29,8 @@ pub struct Inner {
     name: Option<NsName>,
     label: String,
     inode: NsInode,
+    /// A number that no other namespace ever has, once the namespace is closed; some kernels have none.
+    last_id: OnceLock<Option<u64>>,
     origin: Origin,
     net: Mutex<Option<Arc<Net>>>,
 }
@@ -44,7 +46,14 @@ pub(crate) fn label(name: Option<&NsName>, handle: &NsHandle) -> String {
 impl NetNs {
     pub(crate) fn new(name: Option<NsName>, net: Net, origin: Origin) -> Self {
         let (label, inode) = (net.label().to_owned(), net.handle().inode());
-        Self(Arc::new(Inner { name, label, inode, origin, net: Mutex::new(Some(Arc::new(net))) }))
+        Self(Arc::new(Inner {
+            name,
+            label,
+            inode,
+            last_id: OnceLock::new(),
+            origin,
+            net: Mutex::new(Some(Arc::new(net))),
+        }))
     }
 
     /// The name below `/run/netns`, if it has one.
@@ -114,9 +123,20 @@ impl NetNs {
         self.0.net.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// The kernel's number of the namespace, which is never used again, where the kernel has such numbers.
+    #[must_use]
+    pub fn unique_id(&self) -> Option<u64> {
+        match self.net() {
+            Ok(net) => net.handle().unique_id(),
+            Err(_) => self.0.last_id.get().copied().flatten(),
+        }
+    }
+
     /// Drops the descriptor and every socket inside.
     pub(crate) fn close(&self) {
-        drop(self.0.net.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(net) = self.0.net.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = self.0.last_id.set(net.handle().unique_id());
+        }
     }
 
     /// Whether both are handles of the same namespace.

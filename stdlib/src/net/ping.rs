@@ -144,7 +144,8 @@ impl fmt::Display for PingReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = self.target;
         if self.sent == 0 {
-            return write!(f, "ping: {target}: {}", self.error.as_deref().unwrap_or("nothing was sent"));
+            // The words of ping(8), which connects a socket before it sends.
+            return write!(f, "ping: connect: {}", self.error.as_deref().unwrap_or("nothing was sent"));
         }
         match target {
             IpAddr::V4(_) => writeln!(f, "PING {target} ({target}) {}({}) bytes of data.", self.size, self.size + 28)?,
