@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::lab::{Lab, Link, NetNs, Place};
 use args::Call;
 
+mod addr;
 pub mod args;
 mod errors;
 mod firewall;
@@ -32,9 +33,10 @@ mod sysctl;
 pub use errors::{from_map, to_rhai};
 
 /// The families: a new one is one more line.
-const FAMILIES: [&Family; 9] = [
+const FAMILIES: [&Family; 10] = [
     &netns::FAMILY,
     &link::FAMILY,
+    &addr::FAMILY,
     &route::FAMILY,
     &ping::FAMILY,
     &firewall::FAMILY,

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use rhai::{Dynamic, INT};
 
 use super::args::{Arg, Argv, Call, Here, Opts};
+use super::list::{List, Listed, register_list};
 use super::options::{FromOptions, Options};
 use super::{bindings, register_type, value};
 use crate::catalog::{Key, Names};
@@ -35,6 +36,8 @@ value! { Output, "Output", "What a program left behind. Prints what it wrote.";
 value! { Process, "Process", "A program in the background. It ends with the lab at the latest.";
     /// Its number in the lab.
     pid: INT = |process| INT::from(process.pid());
+    /// The short name of the namespace it was started in.
+    ns: String = |process| process.place().to_owned();
     /// The command it was started with.
     command: String = |process| process.command();
     /// Whether it still runs.
@@ -45,6 +48,15 @@ value! { Process, "Process", "A program in the background. It ends with the lab 
     stdout: String = |process| process.output().0;
     /// What it wrote to standard error so far (the last MiB).
     stderr: String = |process| process.output().1;
+}
+
+impl Listed for Process {
+    const LIST: &'static str = "Processes";
+    const LIST_DOC: &'static str = "Programs in the background, in the order in which they were started.";
+    const COLUMNS: &'static [&'static str] = &["pid", "ns", "alive", "code", "command"];
+    fn is_called(&self, name: &str) -> bool {
+        self.command() == name
+    }
 }
 
 /// How a program is run.
@@ -109,7 +121,7 @@ impl Arg for SignalArg {
     }
 }
 
-bindings! { "processes", types: [register_type::<Output>, register_type::<Process>];
+bindings! { "processes", types: [register_type::<Output>, register_type::<Process>, register_list::<Process>];
 
     /// Runs a program to its end and returns what it wrote and how it ended.
     ///
@@ -145,6 +157,17 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
     /// ```
     fn start(lab: Arc<Lab>, ns: Here, command: Argv) -> Process {
         Process::start(&lab, &ns.0, &command.0)
+    }
+
+    /// Lists the background processes that were started, those that have ended too.
+    ///
+    /// ```rhai
+    /// let p = start("sleep 60");
+    /// check processes()[0] == p;
+    /// check "sleep 60" in processes();
+    /// ```
+    fn processes(lab: Arc<Lab>) -> List<Process> {
+        Ok(lab.processes().into())
     }
 
     /// Waits for the end of a background process and returns what it wrote and how it ended.

@@ -38,6 +38,7 @@ pub struct Lab {
     journal: Option<Journal>,
     known: Mutex<Vec<Weak<netns::Inner>>>,
     watcher: OnceLock<Arc<events::Watcher>>,
+    processes: Mutex<Vec<Process>>,
 }
 
 impl Lab {
@@ -51,7 +52,14 @@ impl Lab {
         let label = if journal.is_some() { "the host" } else { "the lab root" };
         let net = Net::new(exec.clone(), handle, label.into(), None);
         let root = NetNs::new(None, net, Origin::Root);
-        Ok(Arc::new(Self { exec, root, journal, known: Mutex::default(), watcher: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            exec,
+            root,
+            journal,
+            known: Mutex::default(),
+            watcher: OnceLock::new(),
+            processes: Mutex::default(),
+        }))
     }
 
     /// Waits, deadlines, interrupts.
@@ -257,6 +265,25 @@ impl Lab {
             known.iter().filter_map(NetNs::upgrade).collect()
         };
         known.into_iter().find(fits)
+    }
+
+    /// The background processes, in the order of their start. Of those that have ended, the last hundred.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Process> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn started(&self, process: &Process) {
+        const ENDED: usize = 100;
+        let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = processes.iter().filter(|process| process.ended().is_some()).count();
+        let mut forget = ended.saturating_sub(ENDED);
+        processes.retain(|process| {
+            let keep = forget == 0 || process.ended().is_none();
+            forget -= usize::from(!keep);
+            keep
+        });
+        processes.push(process.clone());
     }
 
     /// Who wants to know what happens.

@@ -237,13 +237,21 @@ impl Process {
                 });
             })
             .map_err(|e| Error::io("start a thread", &e))?;
-        Ok(Self(inner))
+        let process = Self(inner);
+        lab.started(&process);
+        Ok(process)
     }
 
     /// Its number in the lab.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.0.pid
+    }
+
+    /// The short name of the namespace it was started in.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.0.place
     }
 
     /// The words it was started with.
