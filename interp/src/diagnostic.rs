@@ -159,7 +159,7 @@ fn explain(error: &EvalAltResult, catalog: &Catalog, text: &str) -> (String, Opt
         ErrorParsing(error, at) => parsing(error, *at, catalog, text),
         ErrorFunctionNotFound(signature, _) => no_function(signature, catalog, text),
         ErrorVariableNotFound(name, _) => no_variable(name, catalog, text),
-        ErrorPropertyNotFound(name, _) => (format!("no property `{name}`"), None),
+        ErrorPropertyNotFound(name, _) => no_key(name, text),
         ErrorDotExpr(message, _) => no_property(message, catalog),
         ErrorDataRace(..) => (
             "a value is used by a method call and by the closure it was given".into(),
@@ -268,6 +268,14 @@ fn no_variable(name: &str, catalog: &Catalog, text: &str) -> (String, Option<Str
         None => None,
     };
     (format!("no variable `{name}`"), hint)
+}
+
+/// What a map was asked for. The map itself is not at hand: the keys that the script writes, and those of errors, are.
+fn no_key(name: &str, text: &str) -> (String, Option<String>) {
+    const OF_ERRORS: [&str; 8] = ["kind", "message", "errno", "hint", "op", "ns", "line", "source"];
+    let own = defined(text, &["#{", ", ", "."]);
+    let near = nearest(name, own.iter().map(String::as_str).chain(OF_ERRORS));
+    (format!("the map has no `{name}`"), near.map(|near| format!("did you mean `{near}`?")))
 }
 
 /// `Unknown property 'stat' - a getter is not registered for type 'Link'`.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, EvalAltResult, INT, Map, OptimizationLevel, Position, Target};
+use rhai::{Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Position};
 use stdlib::bindings;
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
-use crate::suggest::nearest;
 use crate::{output, syntax};
 
 /// The stack of the thread that evaluates: 128 calls of the deepest expressions need about 40 MiB in a debug build.
@@ -27,7 +26,6 @@ pub fn build(lab: &Arc<Lab>) -> (Engine, Catalog) {
     output::attach(&mut engine, lab.exec());
     let exec = lab.exec().clone();
     engine.on_progress(move |_| exec.is_interrupted().then(|| "interrupted".into()));
-    engine.on_map_missing_property(|map, name, _| missing(map, name).map(Target::from));
     engine.register_fn("exit", || leave(0));
     engine.register_fn("exit", leave);
     (engine, catalog)
@@ -58,30 +56,6 @@ fn limit(engine: &mut Engine) {
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
         .disable_symbol("eval");
-}
-
-/// A key that a map does not have. Errors of the language itself, when caught, get what ours have: `kind` and so on.
-fn missing(map: &Map, name: &str) -> Result<Dynamic, Box<EvalAltResult>> {
-    if map.contains_key("error") && map.contains_key("message") {
-        match name {
-            "kind" => return Ok("script".into()),
-            "errno" => return Ok(Dynamic::from(0 as INT)),
-            "hint" | "op" | "ns" => return Ok("".into()),
-            _ => {}
-        }
-    }
-    let keys: Vec<&str> = map.keys().map(rhai::Identifier::as_str).collect();
-    let known = if keys.is_empty() { "it is empty".to_owned() } else { format!("its keys: {}", keys.join(", ")) };
-    let hint = match nearest(name, keys.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`? {known}"),
-        None => known,
-    };
-    let mut error = Map::new();
-    error.insert("kind".into(), "not_found".into());
-    error.insert("message".into(), format!("the map has no `{name}`").into());
-    error.insert("errno".into(), Dynamic::from(0 as INT));
-    error.insert("hint".into(), hint.into());
-    Err(EvalAltResult::ErrorRuntime(error.into(), Position::NONE).into())
 }
 
 fn leave(code: INT) -> Result<(), Box<EvalAltResult>> {

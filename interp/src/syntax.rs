@@ -125,10 +125,17 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             }
             Ok(None)
         }
-        Expr::FnCall(call, _) if call.args.len() == 2 && is_comparison(&call.name) => {
+        Expr::FnCall(call, at) if call.args.len() == 2 && is_comparison(&call.name) => {
             let left = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
             let right = cx.eval_expression_tree(&(&call.args[1]).into())?.flatten();
-            if cx.engine().eval_binary_op::<bool>(call.name.as_str(), left.clone(), right.clone())? {
+            let compared = cx.engine().eval_binary_op::<bool>(call.name.as_str(), left.clone(), right.clone());
+            let compared = compared.map_err(|mut error| {
+                if error.position().is_none() {
+                    error.set_position(*at);
+                }
+                error
+            });
+            if compared? {
                 return Ok(None);
             }
             let text = format!("{} {} {}", show(cx, &left), call.name, show(cx, &right));
@@ -169,7 +176,10 @@ fn truth(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic, at: Position
         Ok(true) => Ok(None),
         Ok(false) => Ok(Some(Why { text: "it is false".into(), note: None, sides: None })),
         Err(_) => {
-            let is = cx.engine().map_type_name(value.type_name());
+            let is = match value {
+                value if value.is_int() || value.is_float() => format!("the number {value}"),
+                value => cx.engine().map_type_name(value.type_name()).to_owned(),
+            };
             let hint = "check takes something that is true or false: a comparison, a property such as `.ok`";
             Err(error(cx, "usage", format!("`check` takes true or false, not {is}"), Some(hint.into()), at))
         }

@@ -95,18 +95,23 @@ impl<'a> Call<'a> {
     fn wrong(&self, name: &str, wanted: &str) -> Error {
         let function = self.binding.name;
         let text = match self.peek() {
-            Some(value) => {
-                let is = self.cx.engine().map_type_name(value.type_name());
-                let shown = match value.read_lock::<ImmutableString>() {
-                    Some(text) => format!("the string \"{}\"", short(&text)),
-                    None if value.is_int() || value.is_float() || value.is_bool() => format!("{is} {value}"),
-                    None => format!("{} {is}", article(is)),
-                };
-                format!("`{function}` takes {wanted} as `{name}`, not {shown}")
-            }
+            Some(value) => format!("`{function}` takes {wanted} as `{name}`, not {}", self.describe(value)),
             None => format!("`{function}` needs {wanted} as `{name}`"),
         };
         self.usage(Error::usage(text))
+    }
+
+    /// A value as a complaint names it: what it is, and itself if it is short.
+    pub(crate) fn describe(&self, value: &Dynamic) -> String {
+        let is = self.cx.engine().map_type_name(value.type_name());
+        match value.read_lock::<ImmutableString>() {
+            Some(text) => format!("the string \"{}\"", short(&text)),
+            None if value.is_unit() => "nothing (`()`)".into(),
+            None if value.is_int() || value.is_float() => format!("the number {value}"),
+            None if value.is_bool() => value.to_string(),
+            None if value.is_fnptr() => "a closure".into(),
+            None => format!("{} {is}", article(is)),
+        }
     }
 
     /// Adds the signature as the hint, unless there is a better one.
@@ -433,7 +438,12 @@ impl Arg for IpNet {
 
 /// Reads an address with its prefix length.
 pub(crate) fn parse_net(text: &str) -> Result<IpNet> {
-    if let Ok(net) = text.parse() {
+    // Not `IpNet::from_str`: that one reads 010 as 10, where other tools read 8.
+    if let Some((addr, length)) = text.split_once('/')
+        && let Ok(addr) = addr.parse::<IpAddr>()
+        && length.bytes().all(|byte| byte.is_ascii_digit())
+        && let Some(net) = length.parse().ok().and_then(|length| IpNet::new(addr, length).ok())
+    {
         return Ok(net);
     }
     let shown = short(text);

@@ -95,7 +95,12 @@ fn show(link: &Link, info: &LinkInfo, addrs: &[AddrInfo], all: &[LinkInfo], f: &
         if let Some(broadcast) = addr.broadcast {
             write!(f, " brd {broadcast}")?;
         }
-        write!(f, " scope {}{}", addr.scope, if addr.tentative { " tentative" } else { "" })?;
+        let flags = [(addr.nodad, " nodad"), (addr.tentative, " tentative")];
+        let flags: String = flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word).collect();
+        write!(f, " scope {}{flags}", addr.scope)?;
+        if let Some(label) = &addr.label {
+            write!(f, " {}", printable(label))?;
+        }
     }
     let _ = link;
     Ok(())

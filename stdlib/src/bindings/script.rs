@@ -70,7 +70,7 @@ check e.errno == 17;
                 let function = FnPtr::take(call, "f")?;
                 call.finish()?;
                 match call.run(&function) {
-                    Ok(value) => Err(Error::plain(Kind::Usage, format!("expected an error, got `{value}`"))),
+                    Ok(value) => Err(Error::usage(format!("expected an error, got {}", call.describe(&value)))),
                     Err(error) => caught(&error),
                 }
             },
@@ -112,7 +112,7 @@ fn wait_until(call: &Call<'_>, function: &FnPtr, limit: Duration) -> Result<Dyna
     loop {
         let value = call.run(function).map_err(|error| in_closure(&error))?;
         let Ok(done) = value.as_bool() else {
-            return Err(Error::usage(format!("the closure returned `{value}`, not true or false")));
+            return Err(Error::usage(format!("the closure returned {}, not true or false", call.describe(&value))));
         };
         if done {
             return Ok(Dynamic::UNIT);

@@ -7,8 +7,9 @@ use rhai::{Dynamic, INT};
 use super::args::{Arg, Call, Here};
 use super::bindings;
 use crate::catalog::Names;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lab::Lab;
+use crate::name::printable;
 
 /// The key of a setting.
 pub(crate) struct Setting(String);
@@ -21,11 +22,23 @@ impl Arg for Setting {
     }
 }
 
+/// A value as it is written to the file.
+fn written(key: &str, value: &Dynamic) -> Result<String> {
+    if let Ok(flag) = value.as_bool() {
+        return Ok(INT::from(flag).to_string());
+    }
+    if value.is_int() || value.is_string() {
+        return Ok(value.to_string());
+    }
+    Err(Error::usage(format!("`{}` takes a number, a string, true or false", printable(key)))
+        .hint("several numbers are one string: \"0 100\""))
+}
+
 bindings! { "settings", types: [];
 
     /// Reads a setting of the namespace's network stack, or writes it. A number is returned as a number.
     ///
-    /// Like `sysctl -n KEY` and `sysctl -w KEY=VALUE`; only keys below `net.` belong to a namespace.
+    /// `true` and `false` are written as 1 and 0. Like `sysctl -n KEY` and `sysctl -w KEY=VALUE`; only keys below `net.` belong to a namespace.
     ///
     /// ```rhai
     /// let router = netns("router");
@@ -37,7 +50,7 @@ bindings! { "settings", types: [];
     fn sysctl(lab: Arc<Lab>, ns: Here, key: Setting, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
         if let Some(value) = &value {
-            let value = value.to_string();
+            let value = written(&key.0, value)?;
             lab.setting(ns.net(), &key.0, &value)?;
             net.set_sysctl(&key.0, &value)?;
         }

@@ -1,14 +1,16 @@
 //! Processes: run to the end and look at the result, or start and keep a handle.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -215,7 +217,6 @@ impl Process {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let streams = (started.child.stdout.take(), started.child.stderr.take());
         let watched = inner.clone();
         let watcher = lab.watcher().cloned();
         // Somebody has to read, or the program stops when a pipe is full; and somebody has to wait for its end.
@@ -223,14 +224,7 @@ impl Process {
             .name(format!("watch {}", inner.pid))
             .stack_size(128 << 10)
             .spawn(move || {
-                thread::scope(|scope| {
-                    scope.spawn(|| keep(streams.0, &watched, |state| &mut state.stdout));
-                    scope.spawn(|| keep(streams.1, &watched, |state| &mut state.stderr));
-                    let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
-                    let mut state = watched.lock();
-                    state.ended = Some((ended, watched.started.elapsed()));
-                    watched.changed.notify_all();
-                    drop(state);
+                watch(&mut started, &watched, |ended| {
                     if let Some(watcher) = watcher {
                         watcher.ended(watched.pid, &watched.argv.join(" "), ended);
                     }
@@ -322,16 +316,57 @@ impl Inner {
     }
 }
 
-/// Keeps the end of what a stream brings.
-fn keep(stream: Option<impl Read>, process: &Inner, buffer: impl Fn(&mut State) -> &mut Vec<u8>) {
-    let Some(mut stream) = stream else { return };
+/// Reads what the process writes and waits for its end. When the end is told, all that it wrote is there; what its
+/// children write goes on to be read.
+fn watch(started: &mut Started, process: &Inner, tell: impl FnOnce(Ended)) {
+    let file = |fd: Option<OwnedFd>| fd.and_then(|fd| nonblocking(fd).ok()).map(File::from);
+    let mut stdout = file(started.child.stdout.take().map(OwnedFd::from));
+    let mut stderr = file(started.child.stderr.take().map(OwnedFd::from));
+    let mut tell = Some(tell);
+    while tell.is_some() || stdout.is_some() || stderr.is_some() {
+        let wanted = [Some(started.pidfd.as_fd()).filter(|_| tell.is_some())];
+        let wanted = wanted.into_iter().chain([&stdout, &stderr].map(|stream| stream.as_ref().map(File::as_fd)));
+        let mut fds: Vec<PollFd<'_>> = wanted.flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        if poll(&mut fds, PollTimeout::NONE).is_err_and(|errno| errno != Errno::EINTR) {
+            (stdout, stderr) = (None, None); // the kernel has no memory: what is left is to wait for the end
+        }
+        let ended = tell.is_some() && readable_now(started.pidfd.as_fd());
+        keep(&mut stdout, process, |state| &mut state.stdout);
+        keep(&mut stderr, process, |state| &mut state.stderr);
+        if ended && let Some(tell) = tell.take() {
+            let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
+            process.lock().ended = Some((ended, process.started.elapsed()));
+            process.changed.notify_all();
+            tell(ended);
+        }
+    }
+}
+
+fn readable_now(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Keeps the end of what a stream brings, as far as it is there now.
+fn keep(stream: &mut Option<File>, process: &Inner, buffer: impl Fn(&mut State) -> &mut Vec<u8>) {
+    let Some(file) = stream else { return };
     let mut chunk = [0u8; 8192];
-    while let Ok(length @ 1..) = stream.read(&mut chunk) {
-        let mut state = process.lock();
-        let kept = buffer(&mut state);
-        kept.extend_from_slice(&chunk[..length]);
-        if kept.len() > 2 * KEPT {
-            kept.drain(..kept.len() - KEPT);
+    // Not for ever: another process may write faster than we read.
+    for _ in 0..KEPT / chunk.len() {
+        match file.read(&mut chunk) {
+            Ok(length @ 1..) => {
+                let mut state = process.lock();
+                let kept = buffer(&mut state);
+                kept.extend_from_slice(&chunk[..length]);
+                if kept.len() > 2 * KEPT {
+                    kept.drain(..kept.len() - KEPT);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => {
+                *stream = None;
+                return;
+            }
         }
     }
 }

@@ -23,6 +23,10 @@ pub struct AddrInfo {
     pub broadcast: Option<IpAddr>,
     /// `global`, `link`, `host`.
     pub scope: String,
+    /// The name that IPv4 gives it: its link's, unless somebody chose another.
+    pub label: Option<String>,
+    /// Nobody looks for duplicates of it.
+    pub nodad: bool,
     /// Duplicate address detection is still under way.
     pub tentative: bool,
 }
@@ -91,14 +95,19 @@ fn address(index: u32, net: IpNet) -> AddressMessage {
 }
 
 fn decode(message: &AddressMessage) -> Option<AddrInfo> {
-    let (mut local, mut peer, mut broadcast) = (None, None, None);
+    let (mut local, mut peer, mut broadcast, mut label) = (None, None, None, None);
     let mut tentative = message.header.flags.contains(AddressHeaderFlags::Tentative);
+    let mut nodad = message.header.flags.contains(AddressHeaderFlags::Nodad);
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(addr) => local = Some(*addr),
             AddressAttribute::Address(addr) => peer = Some(*addr),
             AddressAttribute::Broadcast(addr) => broadcast = Some(IpAddr::V4(*addr)),
-            AddressAttribute::Flags(flags) => tentative = flags.contains(AddressFlags::Tentative),
+            AddressAttribute::Label(name) => label = Some(name.clone()),
+            AddressAttribute::Flags(flags) => {
+                tentative = flags.contains(AddressFlags::Tentative);
+                nodad = flags.contains(AddressFlags::Nodad);
+            }
             _ => {}
         }
     }
@@ -106,5 +115,5 @@ fn decode(message: &AddressMessage) -> Option<AddrInfo> {
     let net = IpNet::new(local.or(peer)?, message.header.prefix_len).ok()?;
     let scope = format!("{:?}", message.header.scope).to_lowercase();
     let scope = if scope == "universe" { "global".to_owned() } else { scope };
-    Some(AddrInfo { index: message.header.index, net, broadcast, scope, tentative })
+    Some(AddrInfo { index: message.header.index, net, broadcast, scope, label, nodad, tentative })
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+
 use super::Net;
 use crate::error::{Error, Result};
 
@@ -75,8 +77,17 @@ impl Net {
         let file = file(key)?;
         self.open(|| {
             fs::write(file, value).map_err(|e| {
-                Error::io(format!("write `{value}` to `{key}`"), &e)
-                    .hint("settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value")
+                let error = Error::io(format!("write `{value}` to `{key}`"), &e);
+                match error.errno {
+                    Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => error.hint(
+                        "settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value",
+                    ),
+                    Some(Errno::EINVAL) => {
+                        error.hint("the setting does not take this value; `sysctl(key)` shows one that it does")
+                    }
+                    Some(Errno::EISDIR) => error.hint("this is a group of settings: name one of them"),
+                    _ => error,
+                }
             })
         })
     }

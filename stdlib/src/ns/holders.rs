@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::inode_of;
@@ -86,8 +87,7 @@ pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
         if threads.into_iter().any(|(tid, ino)| ino == target && same(&folder.join("task").join(tid).join("ns/net"))) {
             holders.insert(hold(How::Process, String::new()));
         }
-        let descriptors = links_in(&folder.join("fd"), Path::to_path_buf).into_iter().filter(|(_, ino)| *ino == target);
-        for (fd, _) in descriptors.filter(|(fd, _)| same(&folder.join("fd").join(fd))) {
+        for fd in descriptors_of(&folder.join("fd"), inode).into_iter().filter(|fd| same(&folder.join("fd").join(fd))) {
             holders.insert(hold(How::Descriptor, format!("fd {fd}")));
         }
         for point in mount_points(&folder, target) {
@@ -97,6 +97,22 @@ pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
         }
     }
     Ok(holders.into_iter().collect())
+}
+
+/// The descriptors in a folder that hold the namespace. One that was opened by its name is shown with that name, not
+/// as `net:[…]`, so what is behind each is asked for.
+fn descriptors_of(folder: &Path, inode: NsInode) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+    let held = entries.filter(|entry| {
+        let is_file = fs::read_link(entry.path()).is_ok_and(|target| {
+            let target = target.to_string_lossy();
+            target.starts_with('/') || target.starts_with("net:[")
+        });
+        is_file && fs::metadata(entry.path()).is_ok_and(|m| (m.dev(), m.ino()) == (inode.dev, inode.ino))
+    });
+    let mut numbers: Vec<String> = held.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    numbers.sort();
+    numbers
 }
 
 /// The entries of a folder whose link (at `link_of` each) names a network namespace: (name, inode).

@@ -1,0 +1,15 @@
+//! One module a family: what the kernel did, read back by another path.
+
+mod addr;
+mod bridge;
+mod firewall;
+mod link;
+mod namespace;
+mod netns;
+mod ping;
+mod process;
+mod route;
+mod script;
+mod sysctl;
+mod veth;
+mod walkthrough;

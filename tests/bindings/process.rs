@@ -1,0 +1,218 @@
+//! `exec`, `start`, `wait`, `kill`, `alive`.
+
+use crate::common::{Shell, passes, passes_for_all};
+
+#[test]
+fn words_are_split_as_a_shell_does_and_no_shell_runs() {
+    passes_for_all(
+        r#"
+        check exec("echo 'a  b' \"c d\" e\\ f $HOME *").stdout == "a  b c d e f $HOME *\n";
+        check exec(["printf", "%s|", "a b", "", "$x", "'q'"]).stdout == "a b||$x|'q'|";
+        for bad in ["", "  ", "'open"] { check expect_error(|| exec(bad)).kind == "usage"; }
+        check expect_error(|| exec([])).kind == "usage";
+        let e = expect_error(|| exec("ip link | wc -l"));
+        check e.kind == "usage" && e.hint.contains("\"sh\", \"-c\"");
+        check exec("echo 'a|b'").stdout == "a|b\n";
+        "#,
+    );
+}
+
+#[test]
+fn exit_codes_and_signals() {
+    passes_for_all(
+        r#"
+        check exec("true").ok && exec("true").code == 0 && exec("true").signal == ();
+        check exec("false").code == 1 && !exec("false").ok;
+        let r = exec(["sh", "-c", "echo out; echo err >&2; exit 7"]);
+        check r.code == 7 && r.stdout == "out\n" && r.stderr == "err\n" && r.lines == ["out"] && r.time > 0.0;
+        let r = exec(["sh", "-c", "kill -TERM $$"]);
+        check r.signal == 15 && r.code == 143 && !r.ok;
+        let r = exec(["sh", "-c", "kill -KILL $$"]);
+        check r.signal == 9 && r.code == 137;
+        "#,
+    );
+}
+
+#[test]
+fn a_program_that_is_not_there_says_so() {
+    passes(
+        r#"
+        let e = expect_error(|| exec("no-such-program -x"));
+        check e.kind == "not_found" && e.errno == 2 && e.message.contains("`no-such-program`") && e.hint != "";
+        let e = expect_error(|| start("/nowhere/at-all"));
+        check e.kind == "not_found" && e.message.contains("/nowhere/at-all");
+        let e = expect_error(|| exec("/etc/passwd"));
+        check e.kind == "permission" && e.errno == 13;
+        "#,
+    );
+}
+
+#[test]
+fn stdin_is_given_and_otherwise_empty() {
+    passes(
+        r#"
+        check exec("cat", #{stdin: "hello"}).stdout == "hello";
+        check exec("cat").stdout == "";
+        check exec(["sh", "-c", "readlink /proc/self/fd/0"]).stdout == "/dev/null\n";
+        let big = "x"; big.pad(3000000, "x");
+        check exec("wc -c", #{stdin: big}).stdout == "3000000\n";
+        // A program that does not read it is no error.
+        check exec("true", #{stdin: big}).ok;
+        "#,
+    );
+}
+
+#[test]
+fn much_output_is_captured_whole() {
+    passes_for_all(
+        r#"
+        let r = exec(["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; head -c 2000000 /dev/zero | tr '\\0' y >&2"]);
+        check r.stdout.len() == 3000000 && r.stderr.len() == 2000000;
+        "#,
+    );
+}
+
+#[test]
+fn output_that_is_no_text_does_not_harm() {
+    passes(
+        r#"
+        let r = exec(["printf", "\\377\\376a\\000b"]);
+        check r.ok && r.stdout.contains("a");
+        "#,
+    );
+}
+
+#[test]
+fn a_timeout_ends_the_whole_process_group() {
+    passes_for_all(
+        r#"
+        let e = expect_error(|| exec(["sh", "-c", "sleep 3601 & sleep 3602; true"], #{timeout: "200ms"}));
+        check e.kind == "timeout" && e.message.contains("200ms") && e.hint.contains("start");
+        wait_until(|| !bash(host(), "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.contains("sleep 360"));
+        "#,
+    );
+}
+
+#[test]
+fn a_grandchild_that_keeps_the_pipe_is_not_waited_for() {
+    passes_for_all(
+        r#"
+        let began = timestamp();
+        let r = exec(["sh", "-c", "sleep 50 & echo done"]);
+        check r.ok && r.stdout == "done\n";
+        check began.elapsed < 20.0;
+        "#,
+    );
+}
+
+#[test]
+fn a_program_sees_its_namespace_and_no_descriptor_of_ours() {
+    passes_for_all(
+        r#"
+        let ns1 = netns("netns1");
+        veth("veth0", ns1, "veth1");
+        check exec(ns1, "ip netns identify").lines == ["netns1"];
+        check exec(ns1, "ls /sys/class/net").lines == ["lo", "veth1"];
+        check exec("ls /sys/class/net").lines == ["lo", "veth0"];
+        // 3 is the folder that ls itself reads.
+        check exec("ls /proc/self/fd").lines == ["0", "1", "2", "3"];
+        check exec(ns1, "ls /proc/self/fd").lines == ["0", "1", "2", "3"];
+        let p = start(ns1, ["sh", "-c", "ls /proc/self/fd; sleep 60"]);
+        wait_until(|| p.stdout == "0\n1\n2\n3\n");
+        "#,
+    );
+}
+
+#[test]
+fn start_returns_at_once_with_a_handle() {
+    passes_for_all(
+        r#"
+        let ns1 = netns("netns1");
+        let p = start(ns1, "sleep 60");
+        check p.alive && alive(p) && p.code == () && p.command == "sleep 60";
+        check same_ns(p.pid, ns1) && !same_ns(p.pid, 1);
+        check exec("ip netns pids netns1").lines == [`${p.pid}`];
+        check exec(["cat", `/proc/${p.pid}/comm`]).stdout == "sleep\n";
+        let e = expect_error(|| wait(p, #{timeout: "20ms"}));
+        check e.kind == "timeout" && alive(p) && e.hint.contains("kill");
+        check kill(p).pid == p.pid;
+        let r = wait(p);
+        check r.signal == 15 && r.code == 143 && !alive(p) && !p.alive && p.code == 143;
+        // Once more is no error: what was wanted is so.
+        kill(p);
+        kill(p, "KILL");
+        check wait(p).signal == 15;
+        check exec("ip netns pids netns1").stdout == "";
+        "#,
+    );
+}
+
+#[test]
+fn what_a_background_program_writes_is_kept() {
+    passes(
+        r#"
+        let p = start(["sh", "-c", "echo one; echo two >&2; read x; echo three"]);
+        let r = wait(p);
+        check r.code == 0 && r.stdout == "one\nthree\n" && r.stderr == "two\n" && p.stdout == "one\nthree\n" && p.stderr == "two\n";
+        // A pipe holds 64 KiB: somebody reads it, and the last MiB stays.
+        let p = start(["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo end"]);
+        check wait(p).code == 0;
+        wait_until(|| p.stdout.ends_with("end\n"));
+        check p.stdout.len() >= 1048576 && p.stdout.len() <= 2 * 1048576 + 8192;
+        "#,
+    );
+}
+
+#[test]
+fn signals_have_names() {
+    passes(
+        r#"
+        for pair in [["TERM", 15], ["SIGKILL", 9], ["INT", 2], ["hup", 1], ["USR1", 10]] {
+            let p = start("sleep 60");
+            kill(p, pair[0]);
+            check wait(p).signal == pair[1];
+        }
+        let p = start("sleep 60");
+        let e = expect_error(|| kill(p, "NOPE"));
+        check e.kind == "usage" && p.alive;
+        let e = expect_error(|| kill(p.pid));
+        check e.kind == "usage";
+        // STOP and CONT: it goes on living.
+        kill(p, "STOP");
+        wait_until(|| exec(["cat", `/proc/${p.pid}/stat`]).stdout.contains(") T "));
+        kill(p, "CONT");
+        check p.alive;
+        "#,
+    );
+}
+
+#[test]
+fn zombies_do_not_stay() {
+    passes(
+        r#"
+        for n in 0..50 { start("true"); }
+        for n in 0..20 { exec(["sh", "-c", "(sleep 0.01 &) ; true"]); }
+        wait_until(|| !bash(host(), "cat /proc/[0-9]*/stat").stdout.contains(") Z "), #{timeout: "10s"});
+        "#,
+    );
+}
+
+#[test]
+fn everything_ends_with_the_script() {
+    // `run` waits until no process with its tag is left.
+    Shell::new()
+        .script(
+            r#"start("sleep 1000"); start(netns("a"), ["sh", "-c", "sleep 1001 & setsid sleep 1002 & sleep 1003"]);"#,
+        )
+        .run()
+        .success();
+}
+
+#[test]
+fn output_prints_what_the_program_wrote() {
+    Shell::new()
+        .script(r#"print(exec(["sh", "-c", "echo a; echo b >&2"])); print(exec("true"));"#)
+        .run()
+        .success()
+        .stdout("a\nb\n\n");
+}
