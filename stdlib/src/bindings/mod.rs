@@ -12,7 +12,7 @@ use rhai::{Dynamic, Engine, EvalAltResult};
 
 use crate::catalog::{Catalog, Function, Parameter, Property, Type};
 use crate::error::Result;
-use crate::lab::{Lab, Link, NetNs, Place};
+use crate::lab::{Lab, Link, NetNs, Place, Process};
 use args::Call;
 
 mod addr;
@@ -160,6 +160,7 @@ pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
     }
     register_same(engine, NetNs::is);
     register_same(engine, Link::is);
+    register_same(engine, Process::is);
     script::override_sleep(engine, lab);
     catalog
 }

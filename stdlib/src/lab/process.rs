@@ -242,6 +242,12 @@ impl Process {
         self.0.pid
     }
 
+    /// Whether both are handles of the same process.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The short name of the namespace it was started in.
     #[must_use]
     pub fn place(&self) -> &str {
