@@ -192,7 +192,7 @@ fn a_report_prints_as_ping_does() {
         .script(r#"print(ping("10.9.9.9"));"#)
         .run()
         .success()
-        .stdout("ping: 10.9.9.9: Network is unreachable\n");
+        .stdout("ping: connect: Network is unreachable\n");
 }
 
 #[test]

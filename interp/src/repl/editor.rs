@@ -1,7 +1,7 @@
 //! The line editor: rustyline behind a small trait, fed by our completion, hints, colours and validation.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::completion::Completer;
@@ -18,6 +18,7 @@ use stdlib::catalog::Catalog;
 
 use super::commands::{COMMANDS, Completes};
 use super::complete::{Candidate, World, complete};
+use super::history::HistoryFile;
 use super::world::Live;
 use super::{help, highlight, hint, validate};
 
@@ -51,7 +52,7 @@ pub(super) trait LineEditor {
 /// rustyline as our editor.
 pub(super) struct Rustyline {
     editor: Editor<LineHelper, DefaultHistory>,
-    history: Option<PathBuf>,
+    history: Option<HistoryFile>,
 }
 
 impl Rustyline {
@@ -77,9 +78,9 @@ impl Rustyline {
             let f1 = EventHandler::Conditional(Box::new(HelpKey { catalog, printer }));
             editor.bind_sequence(Event::from(KeyEvent(KeyCode::F(1), Modifiers::NONE)), f1);
         }
-        let history = history_file();
+        let history = HistoryFile::find();
         if let Some(file) = &history {
-            let _ = editor.load_history(file); // none yet
+            let _ = file.with(|path| editor.load_history(path)); // none yet
         }
         Ok(Self { editor, history })
     }
@@ -110,30 +111,12 @@ impl LineEditor for Rustyline {
 
     fn close(&mut self) {
         if let Some(file) = &self.history {
-            let _ = save_history(&mut self.editor, file); // a history that cannot be kept is no reason to fail
+            // A history that cannot be kept is no reason to fail.
+            let _ = file.with(|path| {
+                HistoryFile::prepare(path).and_then(|()| self.editor.append_history(path).map_err(io::Error::other))
+            });
         }
     }
-}
-
-/// `$XDG_STATE_HOME/nslab/history`, or below `~/.local/state`.
-fn history_file() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // Under sudo HOME may be the user's: a file of root's in it would be in the user's way.
-    if std::env::var_os("SUDO_UID").is_some() && nix::unistd::geteuid().is_root() {
-        return Some("/root/.local/state/nslab/history".into());
-    }
-    let folder = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-    Some(folder.join("nslab/history"))
-}
-
-/// Saves the history for its owner alone.
-fn save_history(editor: &mut Editor<LineHelper, DefaultHistory>, file: &Path) -> rustyline::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(folder) = file.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    std::fs::File::options().create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(file)?;
-    editor.save_history(file)
 }
 
 /// What rustyline asks while a line is typed.

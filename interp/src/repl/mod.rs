@@ -22,13 +22,14 @@ mod editor;
 pub mod help;
 pub mod highlight;
 pub mod hint;
+mod history;
 pub mod scan;
 pub mod show;
 #[cfg(test)]
 mod tests;
 pub mod topology;
 pub mod validate;
-mod world;
+pub mod world;
 
 const WELCOME: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";
 

@@ -19,7 +19,7 @@ struct Variable {
 }
 
 /// The view that the line editor has.
-pub(super) struct Live {
+pub struct Live {
     lab: Arc<Lab>,
     current: NetNs,
     variables: Vec<Variable>,
@@ -28,7 +28,8 @@ pub(super) struct Live {
 
 impl Live {
     /// The session as it is now.
-    pub(super) fn of(session: &Session) -> Self {
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
         let engine = &session.interpreter.engine;
         let variable = |(name, value): (&str, &Dynamic)| Variable {
             name: name.to_owned(),

@@ -1,0 +1,102 @@
+//! The REPL's figures: the first prompt, the work of a keystroke, completion in a large lab.
+#![allow(clippy::disallowed_methods, reason = "a benchmark starts the program")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use interp::engine;
+use interp::interpreter::Interpreter;
+use interp::repl::complete::complete;
+use interp::repl::highlight::highlight;
+use interp::repl::hint::signature;
+use interp::repl::validate::Validator;
+use interp::repl::world::Live;
+use interp::session::Session;
+use nix::pty::openpty;
+use stdlib::exec::front::{self, Launch};
+use stdlib::lab::Lab;
+
+const ROUNDS: usize = 21;
+
+fn main() -> ExitCode {
+    if let Some(status) = front::main_of_init() {
+        return status.into();
+    }
+    // The prompt is timed from outside, before this process enters a lab of its own.
+    row("first prompt with its lab", 40.0, &(0..ROUNDS).map(|_| first_prompt()).collect::<Vec<_>>());
+    let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
+    front::launch(&launch, in_the_lab).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// From the start of the program to its prompt on a terminal.
+fn first_prompt() -> Duration {
+    let pty = openpty(None, None).expect("a terminal");
+    let stream = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nslab"));
+    command.env("NO_COLOR", "1").env("TERM", "xterm").env("HOME", "/nonexistent");
+    let start = Instant::now();
+    let mut child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().expect("the program");
+    let mut master = File::from(pty.master);
+    let mut seen = Vec::new();
+    let mut chunk = [0; 1024];
+    while !seen.windows(7).any(|window| window == b"nslab> ") {
+        let length = master.read(&mut chunk).expect("the program's output");
+        seen.extend_from_slice(&chunk[..length]);
+    }
+    let took = start.elapsed();
+    master.write_all(b"\x04").expect("Ctrl-D");
+    child.wait().expect("the end");
+    took
+}
+
+fn in_the_lab() -> u8 {
+    let work = || {
+        let lab = Lab::here(None).expect("a lab");
+        let mut session = Session::new(Interpreter::new(lab, None, &[]));
+        let built =
+            session.evaluate("let all = []; for i in 0..500 { all.push(netns(`node${i}`)); } let ns1 = all[7]; ()");
+        assert!(built.is_ok(), "a lab of 500 namespaces");
+        let live = Live::of(&session);
+        let catalog = session.interpreter.catalog.clone();
+        let names = timed(|| complete(&catalog, &live, "open_netns(\"node4", 17).1.len());
+        row("completion of a name among 500 namespaces", 20.0, &names);
+        let addresses = timed(|| complete(&catalog, &live, "ping(ns1, \"10", 13).1.len());
+        row("completion of an address among 500 namespaces", 20.0, &addresses);
+
+        let mut input = String::from("within ns1 {\n");
+        for n in 0..198 {
+            input.push_str("    let r = ping(ns1, \"10.1.1.1\", #{count: 3}); // line ");
+            input.push_str(&n.to_string());
+            input.push('\n');
+        }
+        input.push_str("    ping(ns1, ");
+        let validator = Validator::default();
+        let keystroke = timed(|| {
+            let coloured = highlight(&catalog, &input).len();
+            let hinted = signature(&catalog, &live, &input, input.len()).map_or(0, |hint| hint.len());
+            coloured + hinted + usize::from(validator.is_incomplete(&input))
+        });
+        row("a keystroke on 200 lines: colour, hint, validate", 5.0, &keystroke);
+    };
+    let worker = std::thread::Builder::new().stack_size(engine::STACK).spawn(work);
+    u8::from(worker.map(std::thread::JoinHandle::join).is_err())
+}
+
+fn timed(mut work: impl FnMut() -> usize) -> Vec<Duration> {
+    (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(work());
+            start.elapsed()
+        })
+        .collect()
+}
+
+fn row(what: &str, goal_ms: f64, times: &[Duration]) {
+    let mut times: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1000.0).collect();
+    times.sort_by(f64::total_cmp);
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{what:<50} median {median:>8.2} ms   worst {worst:>8.2} ms   goal {goal_ms} ms");
+}
