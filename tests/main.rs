@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod bindings;
+mod cli;
 mod common;
+mod errors;
 
 /// The folder of the workspace.
 fn root() -> PathBuf {

@@ -28,7 +28,7 @@ pub struct Diagnostic {
     /// Whether it is a failed `check`.
     pub is_check: bool,
     at: Option<Spot>,
-    /// The calls that led there, innermost first: the function's name, and where it was called.
+    /// The calls that led there, innermost first: what happened, and where.
     calls: Vec<(String, Spot)>,
     sources: Vec<(String, String)>,
 }
@@ -86,7 +86,7 @@ impl Diagnostic {
                 Label::new((spot.source.clone(), spot.span.clone()))
                     .with_color(Color::Blue)
                     .with_order(order)
-                    .with_message(format!("{function} called from here")),
+                    .with_message(function),
             );
         }
         if let Some(hint) = &self.hint {
@@ -107,14 +107,14 @@ impl Walk<'_> {
             EvalAltResult::ErrorInFunctionCall(function, inside, inner, at) => {
                 if let Some(spot) = spot(self.sources, source, *at) {
                     let name = if function.starts_with("anon$") { "closure".into() } else { format!("`{function}`") };
-                    self.calls.push((name, spot));
+                    self.calls.push((format!("{name} called from here"), spot));
                 }
                 let inside = if inside.is_empty() { source } else { inside };
                 self.down(inner, inside)
             }
             EvalAltResult::ErrorInModule(module, inner, at) => {
                 if let Some(spot) = spot(self.sources, source, *at) {
-                    self.calls.push((format!("module `{module}`"), spot));
+                    self.calls.push((format!("`{module}` imported here"), spot));
                 }
                 self.down(inner, module)
             }
@@ -129,7 +129,7 @@ fn place_in(map: &Map) -> Option<(String, Position)> {
     Some((map.get("source")?.to_string(), at))
 }
 
-/// The word that begins at a position. Rhai counts characters, files have bytes.
+/// The word, or the quoted text, that begins at a position. Rhai counts characters, files have bytes.
 fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
     let text = sources.get(source)?;
     let number = at.line()?;
@@ -144,7 +144,8 @@ fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
     let rest = &line[offset..];
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-    let length = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
+    let quoted = rest.strip_prefix('"').and_then(|text| text.find('"')).map(|end| end + 2);
+    let length = if word > 0 { word } else { quoted.unwrap_or_else(|| rest.chars().next().map_or(0, char::len_utf8)) };
     let begin = start + offset;
     Some(Spot { source: source.into(), span: begin..begin + length })
 }
@@ -171,14 +172,20 @@ fn explain(error: &EvalAltResult, catalog: &Catalog, text: &str) -> (String, Opt
             ("calls are nested deeper than 128".into(), Some("does a function call itself without end?".into()))
         }
         ErrorDataTooLarge(what, _) => {
-            (format!("{what} is too large"), Some("the limits: 16 MiB of text, 100,000 elements".into()))
+            let what = match what.as_str() {
+                what if what.contains("string") => "the text",
+                what if what.contains("array") => "the array",
+                what if what.contains("map") => "the map",
+                what => what,
+            };
+            (format!("{what} grows too large"), Some("the limits: 16 MiB of text, 100,000 elements".into()))
         }
         ErrorAssignmentToConstant(name, _) => (format!("`{name}` is a constant"), Some("declare it with `let`".into())),
         ErrorRuntime(value, _) => (value.to_string(), None),
         other => {
             let text = other.to_string();
             let text = text.rsplit_once(" (line ").map_or(text.as_str(), |(before, _)| before);
-            (text.to_owned(), None)
+            (lower(text), None)
         }
     }
 }
@@ -186,6 +193,9 @@ fn explain(error: &EvalAltResult, catalog: &Catalog, text: &str) -> (String, Opt
 fn parsing(error: &ParseErrorType, at: Position, catalog: &Catalog, text: &str) -> (String, Option<String>) {
     match error {
         ParseErrorType::VariableUndefined(name) => no_variable(name, catalog, text),
+        ParseErrorType::MissingToken(token, _) if token == ";" && at_the_end(text, at) && open_braces(text) > 0 => {
+            ("a `}` is missing at the end".into(), Some("every `{` needs its `}`".into()))
+        }
         ParseErrorType::MissingToken(token, _) if token == ";" => {
             // Rhai notices at the beginning of the next statement.
             ("a `;` is missing before this".into(), Some("statements end with `;`".into()))
@@ -203,11 +213,20 @@ fn parsing(error: &ParseErrorType, at: Position, catalog: &Catalog, text: &str) 
             "a quote is missing at the end of this text".into(),
             Some("text over several lines stands between backticks: `…`".into()),
         ),
-        other => {
-            let _ = at;
-            (lower(&other.to_string()), None)
-        }
+        other => (lower(&other.to_string()), None),
     }
+}
+
+/// Whether nothing but blanks follows the position.
+fn at_the_end(text: &str, at: Position) -> bool {
+    let rest = text.lines().skip(at.line().unwrap_or(1) - 1).enumerate();
+    let before = at.position().unwrap_or(1).saturating_sub(1);
+    rest.flat_map(|(n, line)| line.chars().skip(if n == 0 { before } else { 0 })).all(char::is_whitespace)
+}
+
+/// How many more `{` than `}` there are, those in texts and comments included: good enough for a hint.
+fn open_braces(text: &str) -> usize {
+    text.matches('{').count().saturating_sub(text.matches('}').count())
 }
 
 fn lower(text: &str) -> String {
@@ -265,7 +284,7 @@ fn no_variable(name: &str, catalog: &Catalog, text: &str) -> (String, Option<Str
         None if own.contains(name) => {
             Some("functions do not see the variables of the script: pass it as an argument".to_owned())
         }
-        None => None,
+        None => Some(format!("make it first: `let {name} = …;`")),
     };
     (format!("no variable `{name}`"), hint)
 }

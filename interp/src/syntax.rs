@@ -81,7 +81,11 @@ fn enter(
     if let (Some(sandbox), Some(here)) = (value.read_lock::<Sandbox>(), here) {
         return here.entering_sandbox(&sandbox).map_err(|e| (e.to_string(), e.hint.unwrap_or_default()));
     }
-    let is = cx.engine().map_type_name(value.type_name());
+    let is = match cx.engine().map_type_name(value.type_name()) {
+        "string" => "a string",
+        "()" => "nothing (`()`)",
+        other => other,
+    };
     let hint = match value.read_lock::<rhai::ImmutableString>() {
         Some(name) => format!("a name is not a namespace yet: `within open_netns(\"{}\") {{ … }}`", *name),
         None => "`within ns { … }`, with what `netns`, `hold`, `nsenter` or `unshare` returned".into(),

@@ -89,7 +89,7 @@ fn check(what: &str, name: &str, longest: usize, allowed: impl Fn(char) -> bool)
         return Err(bad("it is empty".into()));
     }
     if name.len() > longest {
-        return Err(bad(format!("{} bytes, the kernel takes {longest}", name.len())));
+        return Err(bad(format!("{} bytes, the kernel takes {longest}", name.len())).hint("choose a shorter name"));
     }
     if name == "." || name == ".." {
         return Err(bad("it is a folder".into()));

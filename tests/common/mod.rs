@@ -302,6 +302,23 @@ impl Outcome {
     pub(crate) fn text(&self) -> &str {
         &self.stdout
     }
+
+    pub(crate) fn errors(&self) -> &str {
+        &self.stderr
+    }
+}
+
+/// Compares with a recorded text. With `NSLAB_BLESS` in the environment it is recorded anew: read the difference.
+#[track_caller]
+pub(crate) fn is_recorded(name: &str, text: &str) {
+    let path = crate::root().join("tests/golden").join(name);
+    let text: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    if std::env::var_os("NSLAB_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &text).unwrap();
+    }
+    let recorded = fs::read_to_string(&path).unwrap_or_default();
+    assert!(text == recorded, "\n--- {} says\n{recorded}--- now it is\n{text}", path.display());
 }
 
 /// Runs a script that must go through, as the user of the tests.

@@ -1,13 +1,15 @@
 //! Arguments, taken one after another by their types; what is wrong is said with the whole signature as a hint.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use rhai::{Array, Dynamic, FnPtr, INT, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, INT, ImmutableString, Map, NativeCallContext};
 
 use super::Binding;
+use super::errors::to_rhai;
 use super::list::List;
 use super::options::{FromOptions, Options};
 use crate::catalog::{Key, Names};
@@ -23,6 +25,8 @@ pub(crate) struct Call<'a> {
     binding: &'static Binding,
     args: Vec<Dynamic>,
     next: usize,
+    /// What a closure was ended with: `exit`, or Ctrl-C.
+    ended: Cell<Option<Dynamic>>,
 }
 
 impl<'a> Call<'a> {
@@ -33,7 +37,7 @@ impl<'a> Call<'a> {
         args: &[&mut Dynamic],
     ) -> Self {
         let args = args.iter().map(|arg| arg.flatten_clone()).collect();
-        Self { lab, cx, binding, args, next: 0 }
+        Self { lab, cx, binding, args, next: 0, ended: Cell::default() }
     }
 
     /// The place of the evaluation: what `within` last set.
@@ -54,7 +58,7 @@ impl<'a> Call<'a> {
     }
 
     /// A text of either kind that Rhai has.
-    fn take_text(&mut self) -> Option<String> {
+    pub(crate) fn take_text(&mut self) -> Option<String> {
         let text = self.peek()?.read_lock::<ImmutableString>()?.to_string();
         self.next += 1;
         Some(text)
@@ -88,11 +92,23 @@ impl<'a> Call<'a> {
 
     /// Calls a closure of the script.
     pub(crate) fn run(&self, function: &FnPtr) -> super::RhaiResultOf<Dynamic> {
-        function.call_within_context(self.cx, ())
+        function.call_within_context(self.cx, ()).inspect_err(|error: &Box<EvalAltResult>| {
+            if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner() {
+                self.ended.set(Some(token.clone()));
+            }
+        })
+    }
+
+    /// The error as the script gets it: nothing stands between it and the end that a closure wanted.
+    pub(crate) fn into_rhai(self, error: &Error) -> Box<EvalAltResult> {
+        match self.ended.take() {
+            Some(token) => EvalAltResult::ErrorTerminated(token, self.cx.call_position()).into(),
+            None => to_rhai(error, self.cx),
+        }
     }
 
     /// The complaint about the next argument.
-    fn wrong(&self, name: &str, wanted: &str) -> Error {
+    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> Error {
         let function = self.binding.name;
         let text = match self.peek() {
             Some(value) => format!("`{function}` takes {wanted} as `{name}`, not {}", self.describe(value)),
@@ -122,6 +138,13 @@ impl<'a> Call<'a> {
         error.hint(format!("usage: {}", signature(self.binding)))
     }
 
+    /// The complaint about a text where a namespace belongs.
+    fn name_instead_of_namespace(&self, text: &str) -> Error {
+        let text = short(text);
+        Error::usage(format!("`{}` takes a namespace, not its name \"{text}\"", self.binding.name))
+            .hint(format!("keep what `netns` returned, or write `open_netns(\"{text}\")`"))
+    }
+
     /// Refuses arguments that nobody took.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if self.next >= self.args.len() {
@@ -132,7 +155,7 @@ impl<'a> Call<'a> {
             // The argument fits no parameter that may be left out.
             (0, Some(first)) => return Err(self.wrong(first.name, &format!("a {}", first.of))),
             (0, None) => format!("`{function}` takes no arguments"),
-            _ => format!("`{function}` takes no more than {taken} of these {} arguments", self.args.len()),
+            _ => format!("`{function}` has no use for {}", self.describe(&self.args[self.next])),
         };
         Err(self.usage(Error::usage(text)))
     }
@@ -270,7 +293,7 @@ impl Arg for NetNs {
         let error = call.wrong(name, "a namespace");
         let text = call.peek().and_then(|value| value.read_lock::<ImmutableString>().map(|text| text.to_string()));
         Err(match text {
-            Some(text) => error.hint(format!("a name is not a namespace yet: `open_netns(\"{}\")`", short(&text))),
+            Some(text) => call.name_instead_of_namespace(&text),
             None => error,
         })
     }
@@ -405,7 +428,13 @@ impl Arg for Target {
     const NAMES: Names = Names::Addresses;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1\""))?;
-        Self::parse(&text)
+        Self::parse(&text).map_err(|error| {
+            // Two texts: the first was meant to be a namespace.
+            if call.peek().is_some_and(Dynamic::is_string) && NsName::new(&text).is_ok() {
+                return call.name_instead_of_namespace(&text);
+            }
+            error
+        })
     }
 }
 
@@ -416,7 +445,9 @@ fn bad_address(text: &str) -> Error {
     let hint = if text.contains('/') {
         "an address without the prefix length, as in \"10.1.1.1\"".to_owned()
     } else if digits && parts < 4 {
-        format!("{} of the 4 numbers of an IPv4 address are missing, as in \"10.1.1.1\"", 4 - parts)
+        let missing = if parts == 3 { "one".into() } else { (4 - parts).to_string() };
+        let is = if parts == 3 { "is" } else { "are" };
+        format!("{missing} of the 4 numbers of an IPv4 address {is} missing, as in \"10.1.1.1\"")
     } else if digits && text.split('.').any(|part| part.len() > 1 && part.starts_with('0')) {
         "a leading zero is ambiguous (octal to some tools): leave it out".to_owned()
     } else if text.chars().any(char::is_alphabetic) && !text.contains(':') {

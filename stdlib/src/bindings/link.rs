@@ -175,7 +175,12 @@ impl Arg for End {
     const MOST: usize = 2;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let here = Here::take(call, name)?;
-        Ok(Self { ns: here.net().clone(), name: IfName::take(call, name)? })
+        let Some(text) = call.take_text() else {
+            return Err(call
+                .wrong(name, "a name")
+                .hint("each end is a name, or a namespace and a name: `veth(ns1, \"eth0\", ns2, \"eth0\")`"));
+        };
+        Ok(Self { ns: here.net().clone(), name: IfName::new(&text)? })
     }
 }
 

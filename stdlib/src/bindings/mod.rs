@@ -173,7 +173,7 @@ fn register_function(engine: &mut Engine, lab: &Arc<Lab>, binding: &'static Bind
         // Every argument is taken as it comes: which it is, the parameter's type decides, and says so if it cannot.
         engine.register_raw_fn(binding.name, vec![TypeId::of::<Dynamic>(); count], move |cx, args| {
             let mut call = Call::new(&lab, &cx, binding, args);
-            (binding.call)(&mut call).map_err(|error| to_rhai(&error, &cx))
+            (binding.call)(&mut call).map_err(|error| call.into_rhai(&error))
         });
     }
 }
