@@ -236,6 +236,24 @@ fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
 }
 
 #[test]
+fn a_resized_terminal_gets_narrower_tables_and_long_ones_are_cut() {
+    let mut repl = Typed::start(&[]);
+    repl.line("host! stty rows 20 cols 60").prompt("nslab> ");
+    repl.line("for i in 0..100 { netns(`node${i}`); }").prompt("nslab> ");
+    repl.shows("netns_list()", "more lines: `:more` shows all");
+    repl.shows(":more", "node99");
+    repl.shows("1 + 1", "2");
+    repl.end();
+}
+
+#[test]
+fn a_killed_interpreter_ends_the_session() {
+    let mut repl = Typed::start(&[]);
+    repl.line("exec([\"sh\", \"-c\", \"kill -9 $PPID\"])");
+    repl.pty.exp_eof().unwrap();
+}
+
+#[test]
 fn events_appear_above_the_prompt() {
     let mut repl = Typed::start(&[]);
     repl.line("let p = start([\"sh\", \"-c\", \"exit 7\"])");
@@ -257,4 +275,48 @@ fn a_script_can_be_stayed_with() {
     let mut repl = Typed::at_home(home, &["run", "--pause-on-fail", &path]);
     repl.shows("answer", "42");
     repl.end();
+}
+
+#[test]
+fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
+    let home = tempfile::tempdir().unwrap();
+    let inputs = home.path().join("inputs");
+    fs::write(
+        &inputs,
+        ":explain on\nlet ns1 = netns(\"netns1\");\nlet c = veth(\"veth0\", ns1, \"veth1\");\nup(c.b, \"10.1.1.1/24\"); up(c.a);\n\
+         addr(c.a, \"fd00::1/64\");\nlet br = up(bridge(ns1, \"br0\"));\nset_master(c.b, br);\n\
+         add_route(ns1, \"10.9.0.0/16\", #{dev: \"br0\"});\nsysctl(ns1, \"net.ipv4.ip_forward\", 1);\nmove_to(c.a, ns1);\n\
+         delete(c.a);\ndelete(ns1);\n:explain off\nnetns(\"quiet\");\n",
+    )
+    .unwrap();
+    let nslab = env!("CARGO_BIN_EXE_nslab");
+    let shown = Command::new(nslab).stdin(fs::File::open(&inputs).unwrap()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let twins: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    assert_eq!(
+        twins,
+        [
+            "ip netns add netns1",
+            "ip link add name veth0 type veth peer name veth1 netns netns1",
+            "ip netns exec netns1 ifconfig veth1 10.1.1.1/24 up",
+            "ip link set dev veth0 up",
+            "ip addr add fd00::1/64 dev veth0",
+            "ip -n netns1 link add name br0 type bridge",
+            "ip -n netns1 link set dev br0 up",
+            "ip -n netns1 link set dev veth1 master br0",
+            "ip -n netns1 route add 10.9.0.0/16 dev br0",
+            "ip netns exec netns1 sysctl -w net.ipv4.ip_forward=1",
+            "ip link set dev veth0 netns netns1",
+            "ip -n netns1 link delete dev veth0",
+            "ip netns delete netns1",
+        ]
+    );
+    // All of iproute2 and sysctl that was shown does in a fresh lab what it says.
+    let script: Vec<String> = twins
+        .iter()
+        .filter(|twin| !twin.contains("ifconfig"))
+        .map(|twin| format!("let r = exec(\"{twin}\"); if !r.ok {{ throw `{twin}: ${{r.stderr}}`; }}"))
+        .collect();
+    let done = Command::new(nslab).arg("-c").arg(script.join("\n")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

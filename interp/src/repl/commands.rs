@@ -25,6 +25,8 @@ pub enum Completes {
     Namespaces,
     /// Scripts.
     Files,
+    /// `on` or `off`.
+    Switch,
     /// Anything an input may contain.
     Input,
 }
@@ -71,6 +73,7 @@ commands! {
     "save" "FILE" "Saves the session as a script that means the same." Files save;
     "edit" "" "Opens the session's script in $EDITOR and runs what comes back." Nothing edit;
     "reset" "" "Forgets all variables and deletes all namespaces." Nothing reset;
+    "explain" "on|off" "Shows the command of the shell that does what each call does." Switch explain;
     "log" "" "Shows the inputs so far, as `:save` would write them." Nothing |repl, _| {
         let script = repl.session.script();
         repl.say(&script);
@@ -197,6 +200,23 @@ fn vars(repl: &mut Repl<'_>, _: &str) -> Flow {
         text.push('\n');
     }
     repl.say(text.trim_end());
+    Flow::On
+}
+
+fn explain(repl: &mut Repl<'_>, switch: &str) -> Flow {
+    let on = match switch {
+        "on" | "" => true,
+        "off" => false,
+        _ => {
+            repl.complain("`:explain on` or `:explain off`");
+            return Flow::On;
+        }
+    };
+    let colour = repl.colour;
+    repl.session.interpreter.lab.explain(on, move |twin| {
+        let (dim, plain) = if colour { ("\x1b[90m", "\x1b[0m") } else { ("", "") };
+        let _ = writeln!(std::io::stdout(), "{dim}# {twin}{plain}");
+    });
     Flow::On
 }
 

@@ -155,6 +155,7 @@ fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> O
     let found = match command.completes {
         Completes::Nothing => Vec::new(),
         Completes::Topics => topics(),
+        Completes::Switch => ["on", "off"].map(|word| candidate(word.into(), word.into())).to_vec(),
         Completes::Namespaces if args.contains(' ') => Vec::new(),
         Completes::Namespaces => {
             let variables = live.variables().into_iter().filter(|(_, of)| of == "NetNs").map(|(name, _)| name);

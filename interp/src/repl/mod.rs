@@ -1,6 +1,7 @@
 //! The REPL: reads an input, evaluates it, shows the value; an error or Ctrl-C costs nothing but the input.
 
 use std::io::{self, IsTerminal, Read as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::Dynamic;
@@ -41,6 +42,8 @@ pub struct Repl<'a> {
     loaded: Option<String>,
     last: Option<Dynamic>,
     status: u8,
+    /// Whether an input is being evaluated.
+    busy: Arc<AtomicBool>,
     out: &'a mut dyn Write,
 }
 
@@ -56,7 +59,8 @@ pub fn resume(session: Session) -> u8 {
     let interactive = io::stdin().is_terminal();
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = io::stdout();
-    let mut repl = Repl { session, colour, interactive, loaded: None, last: None, status: 0, out: &mut out };
+    let mut repl =
+        Repl { session, colour, interactive, loaded: None, last: None, status: 0, busy: Arc::default(), out: &mut out };
     if interactive { repl.with_editor() } else { repl.piped() }
 }
 
@@ -104,7 +108,10 @@ impl Repl<'_> {
             let prompt = self.prompt();
             match editor.read(&prompt, &prompt) {
                 Read::Input(input) => {
-                    if let Some(end) = self.evaluate(input.trim()) {
+                    self.busy.store(true, Ordering::Relaxed);
+                    let end = self.evaluate(input.trim());
+                    self.busy.store(false, Ordering::Relaxed);
+                    if let Some(end) = end {
                         break end;
                     }
                 }
@@ -131,9 +138,11 @@ impl Repl<'_> {
         let Some(above) = above else { return };
         let above = Arc::new(Mutex::new(above));
         let lab = self.session.interpreter.lab.clone();
-        let colour = self.colour;
+        let (colour, busy) = (self.colour, self.busy.clone());
         let listened = lab.listen(move |event| {
             let worth_it = match &event {
+                // What an input does to links, its author knows.
+                Event::Link { .. } if busy.load(Ordering::Relaxed) => false,
                 Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
                 Event::Process { .. } | Event::Netns { .. } => true,
             };

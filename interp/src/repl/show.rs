@@ -39,16 +39,20 @@ fn table(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<S
     if rows.is_empty() {
         return None;
     }
+    // What will be cut away anyway need not be asked of the kernel.
+    let cell_of = |row: &Dynamic, column: &str| {
+        let got = engine.eval_fn_call::<Dynamic>(format!("get${column}"), Some(&mut row.clone()), ());
+        got.map_or_else(|_| "?".to_owned(), |value| cell(&value))
+    };
+    let shown = rows.iter().take(usize::from(screen.height));
+    let cells: Vec<Vec<String>> =
+        shown.map(|row| of.columns.iter().map(|column| cell_of(row, column)).collect()).collect();
+    let filled: Vec<usize> = (0..of.columns.len()).filter(|n| cells.iter().any(|row| !row[*n].is_empty())).collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
-    table.set_header(of.columns);
-    // What will be cut away anyway need not be asked of the kernel.
-    for row in rows.iter().take(usize::from(screen.height)) {
-        let cell = |column: &&str| {
-            let got = engine.eval_fn_call::<Dynamic>(format!("get${column}"), Some(&mut row.clone()), ());
-            got.map_or_else(|_| "?".to_owned(), |value| cell(&value))
-        };
-        table.add_row(of.columns.iter().map(cell).collect::<Vec<_>>());
+    table.set_header(filled.iter().map(|n| of.columns[*n]));
+    for row in &cells {
+        table.add_row(filled.iter().map(|n| row[*n].as_str()));
     }
     let mut text: String = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     let left = rows.len().saturating_sub(usize::from(screen.height));
@@ -114,6 +118,18 @@ mod tests {
         assert_eq!(shown.lines().count(), 20);
         assert!(shown.ends_with("19\n… 81 more lines: `:more` shows all"), "{shown}");
         assert_eq!(cut("a\nb", 20), "a\nb");
+    }
+
+    #[test]
+    fn a_list_is_a_table_of_the_columns_that_say_something() {
+        let lab = stdlib::lab::Lab::here(None).unwrap();
+        let interpreter = Interpreter::new(lab, None, &[]);
+        let screen = Screen { width: 80, height: 40, colour: false };
+        let value = interpreter.engine.eval::<Dynamic>(&format!("ns_list({})", std::process::id())).unwrap();
+        let shown = render(&interpreter, &value, screen).unwrap();
+        let mut lines = shown.lines();
+        assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["name", "inode"]);
+        assert!(lines.next().unwrap().trim_start().starts_with("cgroup"));
     }
 
     #[test]

@@ -86,3 +86,54 @@ fn far_end(nodes: &[Node], at: usize, link: &LinkInfo) -> Option<String> {
     let peer = there.links.iter().find(|known| known.index == index)?;
     Some(format!("{}:{}", there.name, peer.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str, state: &'static str) -> LinkInfo {
+        LinkInfo {
+            index,
+            name: name.into(),
+            flags: Vec::new(),
+            mtu: 1500,
+            state,
+            qdisc: String::new(),
+            master: None,
+            mac: String::new(),
+            broadcast: String::new(),
+            layer: String::new(),
+            kind: String::new(),
+            peer_index: None,
+            netnsid: None,
+            txqlen: 0,
+            group: 0,
+            alias: None,
+        }
+    }
+
+    /// `h1:eth0 <-> sw:port1 (br0)`, and a cable that leads nowhere we know.
+    #[test]
+    fn ports_stand_below_their_bridge_and_cables_end_somewhere() {
+        let port = LinkInfo { master: Some(2), peer_index: Some(2), netnsid: Some(0), ..link(3, "port1", "UP") };
+        let lost = LinkInfo { peer_index: Some(9), netnsid: Some(7), ..link(4, "lost", "LOWERLAYERDOWN") };
+        let switch = Node {
+            name: "sw".into(),
+            links: vec![link(2, "br0", "UP"), port, lost],
+            addrs: Vec::new(),
+            peers: vec![None, Some(1), None],
+        };
+        let host = Node {
+            name: "h1".into(),
+            links: vec![LinkInfo { peer_index: Some(3), netnsid: Some(0), ..link(2, "eth0", "UP") }],
+            addrs: Vec::new(),
+            peers: vec![Some(0)],
+        };
+        let drawn = draw(&[switch, host]);
+        assert_eq!(
+            drawn,
+            "sw\n  br0      UP\n  └ port1  UP             ── h1:eth0\n  lost     LOWERLAYERDOWN ── ?:9 (a namespace without a name)\n\
+             h1\n  eth0    UP             ── sw:port1"
+        );
+    }
+}

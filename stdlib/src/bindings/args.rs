@@ -90,6 +90,11 @@ impl<'a> Call<'a> {
         self.args.len() - self.next
     }
 
+    /// The command of the field's tools that does what this call does.
+    pub(super) fn twin(&self) -> Option<String> {
+        super::twin::of(self.binding.doc, &self.args, &self.here())
+    }
+
     /// Calls a closure of the script.
     pub(crate) fn run(&self, function: &FnPtr) -> super::RhaiResultOf<Dynamic> {
         function.call_within_context(self.cx, ()).inspect_err(|error: &Box<EvalAltResult>| {

@@ -29,6 +29,7 @@ mod process;
 mod route;
 mod script;
 mod sysctl;
+mod twin;
 
 pub use errors::{from_map, to_rhai};
 
@@ -173,6 +174,9 @@ fn register_function(engine: &mut Engine, lab: &Arc<Lab>, binding: &'static Bind
         // Every argument is taken as it comes: which it is, the parameter's type decides, and says so if it cannot.
         engine.register_raw_fn(binding.name, vec![TypeId::of::<Dynamic>(); count], move |cx, args| {
             let mut call = Call::new(&lab, &cx, binding, args);
+            if let Some(explain) = lab.explaining() {
+                call.twin().into_iter().for_each(|twin| explain(&twin));
+            }
             (binding.call)(&mut call).map_err(|error| call.into_rhai(&error))
         });
     }

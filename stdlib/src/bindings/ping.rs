@@ -165,7 +165,7 @@ bindings! { "ping", types: [
 
     /// Sends ICMP echo requests to `addr` and reports what came back.
     ///
-    /// Like `ping -c COUNT ADDR`. That nobody answers is a result (`ok` is false, `error` says why), not an error.
+    /// Like `ping ADDR`. That nobody answers is a result (`ok` is false, `error` says why), not an error.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

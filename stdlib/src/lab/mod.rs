@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nix::errno::Errno;
@@ -39,7 +40,11 @@ pub struct Lab {
     known: Mutex<Vec<Weak<netns::Inner>>>,
     watcher: OnceLock<Arc<events::Watcher>>,
     processes: Mutex<Vec<Process>>,
+    explain: OnceLock<(AtomicBool, Explain)>,
 }
+
+/// Who is told the iproute2 twin of each call.
+type Explain = Box<dyn Fn(&str) + Send + Sync>;
 
 impl Lab {
     /// The lab that this process stands in: private, or with a journal the machine itself.
@@ -59,6 +64,7 @@ impl Lab {
             known: Mutex::default(),
             watcher: OnceLock::new(),
             processes: Mutex::default(),
+            explain: OnceLock::new(),
         }))
     }
 
@@ -284,6 +290,17 @@ impl Lab {
             keep
         });
         processes.push(process.clone());
+    }
+
+    /// Tells `listener` the iproute2 twin of each call from now on, or stops to.
+    pub fn explain(&self, on: bool, listener: impl Fn(&str) + Send + Sync + 'static) {
+        let (is_on, _) = self.explain.get_or_init(|| (AtomicBool::new(on), Box::new(listener)));
+        is_on.store(on, Ordering::Relaxed);
+    }
+
+    /// Who is told the twin of a call, if anybody.
+    pub(crate) fn explaining(&self) -> Option<&Explain> {
+        self.explain.get().filter(|(on, _)| on.load(Ordering::Relaxed)).map(|(_, explain)| explain)
     }
 
     /// Who wants to know what happens.
