@@ -259,9 +259,9 @@ fn events_appear_above_the_prompt() {
     repl.line("let p = start([\"sh\", \"-c\", \"exit 7\"])");
     repl.expect("ended with 7]");
     repl.line("let ns1 = netns(\"netns1\"); let c = veth(\"v0\", ns1, \"v1\"); up(c.a); up(c.b);").prompt("nslab> ");
-    repl.line("let q = start([\"sh\", \"-c\", \"ip netns exec netns1 ip link set v1 down; sleep 60\"])");
+    repl.line("let q = start([\"sh\", \"-c\", \"sleep 1; ip netns exec netns1 ip link set v1 down; sleep 60\"])");
     repl.expect("link v1 in netns1: DOWN]");
-    repl.line("exec(\"ip netns del netns1\")");
+    repl.line("let r = start([\"sh\", \"-c\", \"sleep 1; ip netns del netns1; sleep 60\"])");
     repl.expect("namespace netns1: its name is gone]");
     repl.end();
 }

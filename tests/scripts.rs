@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 #[path = "scripts/holes.rs"]
 mod holes;
+#[path = "scripts/session.rs"]
+mod session;
 
 /// The program under test.
 const NSLAB: &str = env!("CARGO_BIN_EXE_nslab");
@@ -207,6 +209,7 @@ impl Suite {
         trials.push(Trial::test("the table in scripts/README.md is complete", table_is_complete));
         trials.push(Trial::test("a failing script is red", failing_script_is_red));
         trials.push(Trial::test("holes", holes::replace_what_varies));
+        trials.push(Trial::test("the session in docs/session.md", session::replay));
         Ok(trials)
     }
 }

@@ -1,8 +1,8 @@
 //! The REPL: reads an input, evaluates it, shows the value; an error or Ctrl-C costs nothing but the input.
 
 use std::io::{self, IsTerminal, Read as _, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rhai::Dynamic;
 use stdlib::lab::NetNs;
@@ -32,6 +32,11 @@ pub mod topology;
 pub mod validate;
 pub mod world;
 
+/// Longer than anything takes.
+const WHILE_IT_LASTS: Duration = Duration::from_secs(86_400);
+/// How long the kernel may take to tell what an input did.
+const AFTERMATH: Duration = Duration::from_millis(100);
+
 const WELCOME: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";
 
 /// A session with somebody, or something, that types.
@@ -42,8 +47,8 @@ pub struct Repl<'a> {
     loaded: Option<String>,
     last: Option<Dynamic>,
     status: u8,
-    /// Whether an input is being evaluated.
-    busy: Arc<AtomicBool>,
+    /// Until when what happens is the last input's doing.
+    busy: Arc<Mutex<Option<Instant>>>,
     out: &'a mut dyn Write,
 }
 
@@ -108,9 +113,9 @@ impl Repl<'_> {
             let prompt = self.prompt();
             match editor.read(&prompt, &prompt) {
                 Read::Input(input) => {
-                    self.busy.store(true, Ordering::Relaxed);
+                    self.busy_for(WHILE_IT_LASTS);
                     let end = self.evaluate(input.trim());
-                    self.busy.store(false, Ordering::Relaxed);
+                    self.busy_for(AFTERMATH);
                     if let Some(end) = end {
                         break end;
                     }
@@ -127,6 +132,11 @@ impl Repl<'_> {
         end
     }
 
+    /// What happens to links and names within this time is the input's doing, and no news.
+    fn busy_for(&self, time: Duration) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+
     /// `nslab> `, or `nslab netns1> ` in a namespace that was entered.
     fn prompt(&self) -> String {
         let current = self.session.current();
@@ -141,8 +151,12 @@ impl Repl<'_> {
         let (colour, busy) = (self.colour, self.busy.clone());
         let listened = lab.listen(move |event| {
             let worth_it = match &event {
-                // What an input does to links, its author knows.
-                Event::Link { .. } if busy.load(Ordering::Relaxed) => false,
+                // What an input does, its author knows.
+                Event::Link { .. } | Event::Netns { .. }
+                    if busy.lock().is_ok_and(|until| until.is_some_and(|until| Instant::now() < until)) =>
+                {
+                    false
+                }
                 Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
                 Event::Process { .. } | Event::Netns { .. } => true,
             };
@@ -168,7 +182,9 @@ impl Repl<'_> {
             None => {}
         }
         let result = self.session.evaluate(input);
-        self.finish(result)
+        // A `;` at the end says that the value is not wanted.
+        let quiet = input.ends_with(';');
+        self.finish(result.map(|value| if quiet { Dynamic::UNIT } else { value }))
     }
 
     /// Evaluates what a command stands for; it is not part of the session's script.

@@ -185,8 +185,10 @@ fn register_function(engine: &mut Engine, lab: &Arc<Lab>, binding: &'static Bind
 /// Registers a type with its name, print, and properties.
 pub(crate) fn register_type<T: Value>(engine: &mut Engine, lab: &Arc<Lab>) -> Type {
     engine.register_type_with_name::<T>(T::NAME);
-    engine.register_fn("to_string", |value: &mut T| value.to_string());
-    engine.register_fn("to_debug", |value: &mut T| value.to_string());
+    // `print` ends the line itself.
+    let text = |value: &mut T| value.to_string().trim_end_matches('\n').to_owned();
+    engine.register_fn("to_string", text);
+    engine.register_fn("to_debug", text);
     let mut properties = Vec::new();
     for getter in T::properties() {
         let lab = lab.clone();

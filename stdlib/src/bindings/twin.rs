@@ -78,9 +78,9 @@ impl<'a> Twin<'a> {
                 "A" | "B" => self.others.pop_front().map(|(place, text)| {
                     let place = Some(place.unwrap_or_else(|| self.here.clone()));
                     if word == "A" {
-                        ns = place
+                        ns = place;
                     } else {
-                        peer = place
+                        peer = place;
                     }
                     text
                 }),
