@@ -122,6 +122,17 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// The beginning of `text`, escaped: what an error quotes of a value that somebody gave.
+#[must_use]
+pub(crate) fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut shown: String = printable(text).chars().take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

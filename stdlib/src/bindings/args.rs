@@ -16,7 +16,7 @@ use crate::catalog::{Key, Names};
 use crate::error::{Error, Result};
 use crate::exec::handle::NsKind;
 use crate::lab::{Lab, Link, NetNs, Place, Process, Sandbox};
-use crate::name::{IfName, NsName, printable};
+use crate::name::{IfName, NsName, short};
 
 /// One call of a function: its arguments, and where it happens.
 pub(crate) struct Call<'a> {
@@ -168,11 +168,6 @@ impl<'a> Call<'a> {
 
 fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" }
-}
-
-fn short(text: &str) -> String {
-    let shown: String = printable(text).chars().take(40).collect();
-    if text.chars().count() > 40 { shown + "…" } else { shown }
 }
 
 fn signature(binding: &Binding) -> String {

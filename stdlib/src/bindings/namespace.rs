@@ -223,7 +223,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
     /// exec(box, "hostname inside");
     /// check exec(box, "hostname").stdout == "inside\n";
     /// check exec("hostname").stdout != "inside\n";
-    /// check exec(box, ["sh", "-c", "echo $$"]).stdout.to_int() < 10;    // it believes to be almost alone
+    /// check exec(box, ["sh", "-c", "echo $$"]).stdout.parse_int() < 10;    // it believes to be almost alone
     /// ```
     fn unshare(lab: Arc<Lab>, kinds: Kinds) -> Sandbox {
         Sandbox::make(&lab, &kinds.0)

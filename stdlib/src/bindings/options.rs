@@ -8,7 +8,7 @@ use rhai::{Dynamic, INT, ImmutableString, Map};
 use super::args::parse_duration;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::name::printable;
+use crate::name::short;
 
 /// Options that a map can give.
 pub(crate) trait FromOptions: Sized {
@@ -36,15 +36,15 @@ impl Options {
                 Some(near) => format!("did you mean `{near}`? the options are: {}", known.join(", ")),
                 None => format!("the options are: {}", known.join(", ")),
             };
-            return Err(Error::usage(format!("`{function}` has no option `{}`", printable(key))).hint(hint));
+            return Err(Error::usage(format!("`{function}` has no option `{}`", short(key))).hint(hint));
         }
         T::from(&mut Self { function, map })
     }
 
     fn wrong(&self, key: &str, value: &Dynamic, wanted: &str) -> Error {
         let shown = match value.read_lock::<ImmutableString>() {
-            Some(text) => format!("\"{}\"", printable(&text)),
-            None => value.to_string(),
+            Some(text) => format!("\"{}\"", short(&text)),
+            None => short(&value.to_string()),
         };
         Error::usage(format!("the option `{key}` of `{}` is {wanted}, not {shown}", self.function))
     }

@@ -1,4 +1,4 @@
-//! Ping.
+//! Ping: one namespace asks an address, or every namespace asks every other.
 
 use std::fmt;
 use std::sync::Arc;

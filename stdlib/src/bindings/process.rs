@@ -115,7 +115,7 @@ impl Arg for SignalArg {
             }
         };
         signal.map(Self).ok_or_else(|| {
-            Error::usage(format!("`{}` is no signal", crate::name::printable(&value.to_string())))
+            Error::usage(format!("`{}` is no signal", crate::name::short(&value.to_string())))
                 .hint("\"TERM\" (the default), \"KILL\", \"INT\", \"HUP\", \"STOP\", \"CONT\" …: see signal(7)")
         })
     }

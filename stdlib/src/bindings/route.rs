@@ -1,4 +1,4 @@
-//! Routes.
+//! Routes: the main table, and changes to it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -105,10 +105,8 @@ impl FromOptions for Family {
         match options.text("family")?.as_deref() {
             None | Some("inet") => Ok(Self { v6: false }),
             Some("inet6") => Ok(Self { v6: true }),
-            Some(other) => {
-                Err(Error::usage(format!("no address family is called `{}`", crate::name::printable(other)))
-                    .hint("\"inet\" for IPv4, \"inet6\" for IPv6"))
-            }
+            Some(other) => Err(Error::usage(format!("no address family is called `{}`", crate::name::short(other)))
+                .hint("\"inet\" for IPv4, \"inet6\" for IPv6")),
         }
     }
 }

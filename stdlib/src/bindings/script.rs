@@ -27,7 +27,6 @@ pub(super) const FAMILY: Family = Family {
 For what may fail in an expression; `try` is a statement in Rhai and has no value.
 
 ```rhai
-let r = attempt(|| netns('a/b'.to_string()));
 check !attempt(|| netns(`a/b`)).ok;
 check attempt(|| 40 + 2).value == 42;
 ```

@@ -9,7 +9,7 @@ use super::bindings;
 use crate::catalog::Names;
 use crate::error::{Error, Result};
 use crate::lab::Lab;
-use crate::name::printable;
+use crate::name::short;
 
 /// The key of a setting.
 pub(crate) struct Setting(String);
@@ -30,7 +30,7 @@ fn written(key: &str, value: &Dynamic) -> Result<String> {
     if value.is_int() || value.is_string() {
         return Ok(value.to_string());
     }
-    Err(Error::usage(format!("`{}` takes a number, a string, true or false", printable(key)))
+    Err(Error::usage(format!("`{}` takes a number, a string, true or false", short(key)))
         .hint("several numbers are one string: \"0 100\""))
 }
 

@@ -63,7 +63,7 @@ impl NsKind {
             return Ok(Self::Mount);
         }
         Self::ALL.into_iter().find(|kind| kind.file() == name).ok_or_else(|| {
-            Error::usage(format!("no kind of namespace is called `{}`", crate::name::printable(name)))
+            Error::usage(format!("no kind of namespace is called `{}`", crate::name::short(name)))
                 .hint("the kinds are: cgroup, ipc, mount (or mnt), net, pid, time, user, uts")
         })
     }

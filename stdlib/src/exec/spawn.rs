@@ -55,9 +55,9 @@ pub(crate) fn spawn(
     let [program, args @ ..] = argv else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
-    let op = || format!("run `{}`", crate::name::printable(program));
+    let op = || format!("run `{}`", crate::name::short(program));
     if let Some(bad) = argv.iter().find(|word| word.contains('\0')) {
-        return Err(Error::usage(format!("the word `{}` contains a NUL byte", crate::name::printable(bad))));
+        return Err(Error::usage(format!("the word `{}` contains a NUL byte", crate::name::short(bad))));
     }
     let home = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     hop::on_a_thread(|| {
@@ -111,7 +111,7 @@ fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
 /// Finds `program` as a shell does, in the calling thread's view of the file system.
 fn find(program: &str) -> Result<PathBuf> {
     let not_found =
-        |hint: String| Error::sys(format!("run `{}`", crate::name::printable(program)), Errno::ENOENT).hint(hint);
+        |hint: String| Error::sys(format!("run `{}`", crate::name::short(program)), Errno::ENOENT).hint(hint);
     if program.contains('/') {
         return Ok(program.into());
     }

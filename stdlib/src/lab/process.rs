@@ -124,7 +124,7 @@ pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ende
 }
 
 fn shown(argv: &[String]) -> String {
-    crate::name::printable(&argv.join(" "))
+    crate::name::short(&argv.join(" "))
 }
 
 /// Feeds and reads the process until it has ended and what it wrote is read. A child of its own that keeps the

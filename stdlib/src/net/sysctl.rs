@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::Net;
 use crate::error::{Error, Result};
+use crate::name::short;
 
 /// The file of a key such as `net.ipv4.ip_forward`.
 fn file(key: &str) -> Result<PathBuf> {
@@ -14,11 +15,9 @@ fn file(key: &str) -> Result<PathBuf> {
         && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'))
         && !key.split(['.', '/']).any(str::is_empty);
     if !fits {
-        return Err(Error::usage(format!(
-            "no setting of a network namespace is called `{}`",
-            crate::name::printable(key)
-        ))
-        .hint("the keys begin with `net.`, as in `net.ipv4.ip_forward`; write `/` for a dot inside a link's name"));
+        return Err(Error::usage(format!("no setting of a network namespace is called `{}`", short(key))).hint(
+            "the keys begin with `net.`, as in `net.ipv4.ip_forward`; write `/` for a dot inside a link's name",
+        ));
     }
     // As sysctl(8): dots are slashes, and slashes dots.
     let path: String = key
@@ -56,7 +55,8 @@ impl Net {
     pub(crate) fn sysctl(&self, key: &str) -> Result<String> {
         let file = file(key)?;
         // The files follow the network namespace of the thread that opens them.
-        let text = self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{key}`"), &e)))?;
+        let text =
+            self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e)))?;
         Ok(text.trim().to_owned())
     }
 
@@ -77,7 +77,7 @@ impl Net {
         let file = file(key)?;
         self.open(|| {
             fs::write(file, value).map_err(|e| {
-                let error = Error::io(format!("write `{value}` to `{key}`"), &e);
+                let error = Error::io(format!("write `{}` to `{}`", short(value), short(key)), &e);
                 match error.errno {
                     Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => error.hint(
                         "settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value",
