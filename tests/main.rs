@@ -8,9 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod bindings;
+mod catalog;
 mod cli;
 mod common;
 mod errors;
+mod hostile;
+mod tidy;
 
 /// The folder of the workspace.
 fn root() -> PathBuf {

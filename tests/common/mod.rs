@@ -1,5 +1,9 @@
 //! The builder behind all tests of the binary: a script, a user, an environment in; output and status out.
 
+mod reference;
+
+pub(crate) use reference::{Function, examples, functions};
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -308,12 +312,12 @@ impl Outcome {
     }
 }
 
-/// Compares with a recorded text. With `NSLAB_BLESS` in the environment it is recorded anew: read the difference.
+/// Compares with a recorded text. With `NSLAB_RECORD` in the environment it is recorded anew: read the difference.
 #[track_caller]
 pub(crate) fn is_recorded(name: &str, text: &str) {
     let path = crate::root().join("tests/golden").join(name);
     let text: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    if std::env::var_os("NSLAB_BLESS").is_some() {
+    if std::env::var_os("NSLAB_RECORD").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &text).unwrap();
     }

@@ -1,0 +1,114 @@
+//! Conventions that a machine can check: what a file begins with, who may use whom, how long it may be.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// All Rust sources, by their path in the repository.
+fn sources() -> Vec<(String, String)> {
+    let root = crate::root();
+    let all = ["interp", "stdlib", "tests"].into_iter().flat_map(|folder| crate::files(&root.join(folder), ".rs"));
+    let name = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    let sources: Vec<_> = all.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect();
+    assert!(sources.len() > 60, "{}", sources.len());
+    sources
+}
+
+/// The lines of a source without its comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn every_file_begins_with_a_sentence_about_it() {
+    for (name, text) in sources() {
+        let first = text.lines().next().unwrap_or_default();
+        if first == "#![doc = include_str!(\"../README.md\")]" {
+            continue;
+        }
+        assert!(first.starts_with("//! ") && first.len() > 20, "{name}: {first}");
+        let head: String = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+        assert!(head.contains(['.', ':', '?']), "{name}: no sentence in {head:?}");
+    }
+}
+
+#[test]
+fn only_bindings_and_interpreter_know_the_language() {
+    for (name, text) in sources().into_iter().filter(|(name, _)| name.starts_with("stdlib/src")) {
+        if name.starts_with("stdlib/src/bindings/") {
+            continue;
+        }
+        let user = code(&text).find(|line| line.contains("rhai::") || line.contains("use rhai"));
+        assert_eq!(user, None, "{name}");
+    }
+}
+
+#[test]
+fn only_the_executor_enters_namespaces_and_makes_processes() {
+    let calls = [
+        "sched::clone",
+        "sched::setns",
+        "sched::unshare",
+        "unistd::fork",
+        "libc::fork",
+        "libc::setns",
+        "Command::new(",
+        "pre_exec(",
+    ];
+    for (name, text) in sources() {
+        let here = name.starts_with("stdlib/src/exec/") || !name.contains("/src/") || name.ends_with("/tests.rs");
+        // Tests of a module, and benchmarks, may start what they compare with.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let caller = code(text).find(|line| {
+            calls.iter().any(|call| {
+                let at = line.find(call);
+                // A function of that name for scripts is no system call.
+                at.is_some_and(|at| {
+                    !line[..at].ends_with("fn ") && !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                })
+            })
+        });
+        assert!(here || caller.is_none(), "{name}: {caller:?}");
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_one_place() {
+    for (name, text) in sources().into_iter().filter(|(name, _)| name.contains("/src/")) {
+        let found = code(&text).any(|line| line.contains("unsafe {") || line.contains("unsafe fn"));
+        assert!(!found || name == "stdlib/src/exec/sys.rs", "{name}");
+    }
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    for (name, text) in sources() {
+        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        // A flat list of functions with their texts, or of rules with their outcomes, is a table.
+        let table = name.starts_with("stdlib/src/bindings/") || name == "tests/firewall/trials.rs";
+        assert!(lines <= if table { 800 } else { 500 }, "{name}: {lines} lines");
+    }
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    let root = crate::root();
+    let endings = [".rs", ".toml", ".md", ".rhai", "run", ".yml", ".txt"];
+    let homes = [["/", "home/"].concat(), ["/", "tmp/c"].concat(), ["/", "work/"].concat()];
+    for path in endings.iter().flat_map(|ending| crate::files(&root, ending)) {
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        let line = text.lines().find(|line| homes.iter().any(|home| line.contains(home)));
+        assert_eq!(line, None, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_allowance_has_a_reason() {
+    for (name, text) in sources() {
+        for (at, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("#[allow(") || line.trim_start().starts_with("#![allow(") {
+                let whole: String = text.lines().skip(at).take(8).collect();
+                assert!(whole.split(")]").next().unwrap().contains("reason"), "{name}:{}", at + 1);
+            }
+        }
+    }
+}
