@@ -24,7 +24,7 @@ fn hostile() {
         0.0, -0.5, 1e308, 0.0 / 0.0, 1.0 / 0.0, true, false, (), 'c', timestamp(), blob(3, 255), 0..3, 0..=3,
         [], [()], [[]], ["a", 1, ()], ["net", "net"], ["nett"], ["\x00"], [""], ["sh", "a\x00b"], #{}, #{a: 1}, #{timeout: -1}, around, back, |x| x, Fn("describe"),
         host(), dead, gone, netns(), orphan.a, cut.b, orphan, cut, ended, released, hold(netns()), unshare(["uts"]), nsenter(1, ["mount"]), nsenter(1, ["net"]),
-        link("lo"), links(), routes(), firewall(), ping("127.0.0.1", #{timeout: "1ms"}), exec("true"), ns_list(1), netns_list(), [host(), dead], [netns(), 1]
+        links()[0], links(), routes(), firewall(), ping("127.0.0.1", #{timeout: "1ms"}), exec("true"), ns_list(1), netns_list(), [host(), dead], [netns(), 1]
     ]
 }
 "#;
@@ -94,7 +94,7 @@ fn matrix(all: &[Function]) -> String {
     let mut attempt = |what: &str, call: &str| {
         text += &format!("for v in hostile() {{ calls += looks(`{what} ${{describe(v)}}`, || {call}); }}\n");
     };
-    for function in all.iter().filter(|function| function.family != "syntax") {
+    for function in all {
         let name = &function.name;
         let with = |at: usize, value: &str| {
             let arguments = function.parameters.iter().enumerate().map(|(n, parameter)| {
@@ -124,20 +124,30 @@ let a = netns("a-after"); let b = netns("b-after");
 let cable = veth(a, "eth0", b, "eth0");
 up(cable.a, "10.77.0.1/24"); up(cable.b, "10.77.0.2/24");
 check ping(a, "10.77.0.2").ok && exec(a, "ip link").ok && host().is_host;
-check exec("true").ok && calls > 5000;
+check exec("true").ok && calls > 1000;
 print("it works on");
 "#;
     text
 }
 
+/// In a few runs, so that each is far from its deadline.
+fn all_survive(user: Option<u32>) {
+    let all: Vec<_> = functions().into_iter().filter(|function| function.family != "syntax").collect();
+    for some in all.chunks(9) {
+        let shell = Shell::new().script(&matrix(some));
+        let shell = if let Some(user) = user { shell.user(user) } else { shell };
+        shell.run().success().stdout("it works on\n");
+    }
+}
+
 #[test]
 fn every_function_survives_every_value() {
-    Shell::new().script(&matrix(&functions())).run().success().stdout("it works on\n");
+    all_survive(None);
 }
 
 #[test]
 fn without_privileges_too() {
-    Shell::new().script(&matrix(&functions())).user(NOBODY).run().success().stdout("it works on\n");
+    all_survive(Some(NOBODY));
 }
 
 /// A value that contains itself by way of a closure can be printed.

@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
 
     /// Calls a closure of the script.
     pub(crate) fn run(&self, function: &FnPtr) -> super::RhaiResultOf<Dynamic> {
-        function.call_within_context(self.cx, ()).inspect_err(|error: &Box<EvalAltResult>| {
+        function.call_within_context(self.cx, ()).inspect_err(|error| {
             if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner() {
                 self.ended.set(Some(token.clone()));
             }
@@ -105,6 +105,7 @@ impl<'a> Call<'a> {
     }
 
     /// The error as the script gets it: nothing stands between it and the end that a closure wanted.
+    #[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]
     pub(crate) fn into_rhai(self, error: &Error) -> Box<EvalAltResult> {
         match self.ended.take() {
             Some(token) => EvalAltResult::ErrorTerminated(token, self.cx.call_position()).into(),
