@@ -20,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// After this time a run is killed and the test fails.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Somebody without privileges, on every machine.
 pub(crate) const NOBODY: u32 = 65534;
