@@ -96,7 +96,7 @@ impl<'a> Twin<'a> {
                 Some(value) => words.push(value),
                 // An option that was not given takes its word with it.
                 None if matches!(words.last().map(String::as_str), Some("via" | "dev" | "metric" | "-c")) => {
-                    drop(words.pop())
+                    drop(words.pop());
                 }
                 None => {
                     open += 1;
