@@ -66,17 +66,15 @@ fn good(function: &str, name: &str, of: &str) -> &'static str {
         (_, "kinds", _) => "[\"net\"]",
         (_, "nodes", _) => "[netns(), netns()]",
         (_, "bytes", _) => "1400",
-        (_, "a" | "b", "NetNs or pid") => "1",
+        (_, "a" | "b", "NetNs or pid") | (_, "value", _) | (_, _, "int") => "1",
         (_, "a", _) => "\"end0\"",
         (_, "b", _) => "\"end1\"",
         (_, "bridge", _) => "bridge(netns(), \"br0\")",
-        (_, "value", _) => "1",
         (_, _, "NetNs" | "NetNs or pid" | "NetNs or int" | "NetNs or Link") => "netns()",
         (_, _, "Link") => "veth(netns(), \"v0\", netns(), \"v1\").a",
         (_, _, "Process") => "start(\"true\")",
         (_, _, "Sandbox") => "hold(netns())",
         (_, _, "closure") => "|| true",
-        (_, _, "int") => "1",
         (_, _, "array") => "[]",
         (_, _, "map") => "#{}",
         _ => "\"name0\"",
@@ -92,7 +90,8 @@ fn keys(function: &Function) -> Vec<&str> {
 fn matrix(all: &[Function]) -> String {
     let mut text = VALUES.to_owned() + CHECKED + "let calls = 0;\n";
     let mut attempt = |what: &str, call: &str| {
-        text += &format!("for v in hostile() {{ calls += looks(`{what} ${{describe(v)}}`, || {call}); }}\n");
+        let line = format!("for v in hostile() {{ calls += looks(`{what} ${{describe(v)}}`, || {call}); }}\n");
+        text.push_str(&line);
     };
     for function in all {
         let name = &function.name;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests start the program and the tools that they read back with")]
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test fails by panicking")]
+#![allow(clippy::needless_raw_string_hashes, reason = "scripts get quotes as they grow")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes, passes_for_all};
 
-/// Two namespaces with a cable: `ns1` 10.1.1.1 and fd00::1, the host 10.1.1.2 and fd00::2.
+/// Two namespaces with a cable: `ns1` is 10.1.1.1 and `fd00::1`, the host 10.1.1.2 and `fd00::2`.
 const CABLE: &str = r#"
     let ns1 = netns("netns1");
     let cable = veth("veth0", ns1, "veth1");

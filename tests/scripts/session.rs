@@ -30,13 +30,13 @@ pub(crate) fn replay() -> Result<(), Failed> {
             (Some(input), _) => steps.push(Step { input: input.to_owned(), shown: String::new() }),
             // What happens without being asked comes when it comes.
             (None, Some(_)) if line.starts_with('[') => {}
-            (None, Some(step)) => step.shown.push_str(&format!("{line}\n")),
+            (None, Some(step)) => step.shown.extend([line, "\n"]),
             (None, None) => {} // the welcome
         }
     }
     // Errors go to standard error and end input from a pipe: they are a session's last line but one, and shown apart.
     let steps: Vec<Step> = steps.into_iter().filter(|step| !step.shown.starts_with("error:")).collect();
-    let typed: String = steps.iter().map(|step| format!("{}\nprint(\"{MARK}\")\n", step.input)).collect();
+    let typed: String = steps.iter().flat_map(|step| [&step.input, "\nprint(\"", MARK, "\")\n"]).collect();
     let mut repl = Command::new(NSLAB).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     repl.stdin.take().ok_or("no pipe")?.write_all(typed.as_bytes())?;
     let output = repl.wait_with_output()?;

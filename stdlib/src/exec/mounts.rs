@@ -107,7 +107,7 @@ fn protect_sys() -> Result<()> {
     read_only("/sys")
 }
 
-/// What namespaces of the lab own of `/proc/sys`.
+/// What belongs to namespaces of the lab below `/proc/sys`.
 const OWN: [&str; 16] = [
     "net",
     "user",
