@@ -36,11 +36,13 @@ bindings! { "settings", types: [];
     /// ```
     fn sysctl(lab: Arc<Lab>, ns: Here, key: Setting, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
-        if let Some(value) = &value {
-            lab.setting(ns.net(), &key.0)?;
-            net.set_sysctl(&key.0, &value.to_string())?;
-        }
-        let text = net.sysctl(&key.0)?;
+        let text = match &value {
+            Some(value) => {
+                lab.setting(ns.net(), &key.0)?;
+                net.set_sysctl(&key.0, &value.to_string())?
+            }
+            None => net.sysctl(&key.0)?,
+        };
         Ok(text.parse::<INT>().map_or_else(|_| Dynamic::from(text), Dynamic::from))
     }
 }

@@ -322,7 +322,7 @@ fn undo_step(lab: &Arc<Lab>, step: &Step, later: &[Step]) -> Result<()> {
         Step::SetMtu { index, mtu } => {
             net.change_link(Which::Index(*index), Change::Mtu(*mtu), || format!("restore link {index}")).or_else(gone)
         }
-        Step::SetSysctl { key, value } => net.set_sysctl(key, value),
+        Step::SetSysctl { key, value } => net.set_sysctl(key, value).map(drop),
         Step::StartedProcess { pid, start } => {
             let Ok(process) = sys::pidfd_open(Pid::from_raw(*pid)) else { return Ok(()) };
             // Held now, so the comparison cannot be overtaken by a reuse of the number.

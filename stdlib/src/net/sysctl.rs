@@ -58,14 +58,16 @@ impl Net {
         Ok(text.trim().to_owned())
     }
 
-    /// Writes a setting. Like `sysctl -w KEY=VALUE`.
-    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
+    /// Writes a setting, and returns what the kernel made of it. Like `sysctl -w KEY=VALUE`.
+    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<String> {
         let file = file(key)?;
-        self.open(|| {
-            fs::write(file, value).map_err(|e| {
+        let text = self.open(|| {
+            fs::write(&file, value).map_err(|e| {
                 Error::io(format!("write `{value}` to `{key}`"), &e)
                     .hint("settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value")
-            })
-        })
+            })?;
+            fs::read_to_string(&file).map_err(|e| Error::io(format!("read `{key}`"), &e))
+        })?;
+        Ok(text.trim().to_owned())
     }
 }
