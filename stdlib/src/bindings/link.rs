@@ -302,8 +302,8 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// ```
     fn veth(lab: Arc<Lab>, a: End, b: End) -> Cable {
         let ends = [(&a.ns, &a.name), (&b.ns, &b.name)];
-        lab.making_links(&ends, || a.ns.net()?.add_veth(&a.name, &*b.ns.net()?, &b.name))?;
-        let (a, b) = Link::cable(Link::new(&a.ns, a.name.clone()), Link::new(&b.ns, b.name.clone()));
+        let make = || Link::make_cable((&a.ns, a.name.clone()), (&b.ns, b.name.clone()));
+        let (a, b) = lab.making_links(&ends, make)?;
         Ok(Cable { a, b })
     }
 
@@ -318,8 +318,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// ```
     fn bridge(lab: Arc<Lab>, ns: Here, name: IfName) -> Link {
         let ns = ns.net();
-        lab.making_links(&[(ns, &name)], || ns.net()?.add_bridge(&name))?;
-        Ok(Link::new(ns, name.clone()))
+        lab.making_links(&[(ns, &name)], || Link::make_bridge(ns, name.clone()))
     }
 
     /// Makes the link a port of a bridge.

@@ -49,12 +49,14 @@ bindings! { "settings", types: [];
     /// ```
     fn sysctl(lab: Arc<Lab>, ns: Here, key: Setting, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
-        if let Some(value) = &value {
-            let value = written(&key.0, value)?;
-            lab.setting(ns.net(), &key.0, &value)?;
-            net.set_sysctl(&key.0, &value)?;
-        }
-        let text = net.sysctl(&key.0)?;
+        let text = match &value {
+            Some(value) => {
+                let value = written(&key.0, value)?;
+                lab.setting(ns.net(), &key.0, &value)?;
+                net.set_sysctl(&key.0, &value)?
+            }
+            None => net.sysctl(&key.0)?,
+        };
         Ok(text.parse::<INT>().map_or_else(|_| Dynamic::from(text), Dynamic::from))
     }
 }

@@ -8,7 +8,9 @@
 
 use std::future::Future;
 use std::os::fd::BorrowedFd;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -65,15 +67,28 @@ impl Executor {
         self.interrupted.load(Ordering::Acquire)
     }
 
+    /// A place to stop for those who work long without waiting.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_interrupted() { Err(interrupted()) } else { Ok(()) }
+    }
+
     /// Runs `work` until it is done, the deadline is over, or Ctrl-C.
     ///
     /// # Errors
     /// `work`'s own, `Timeout` or `Interrupted`.
     pub(crate) fn block_on<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut wake = self.wake.subscribe();
-        if self.is_interrupted() {
-            return Err(interrupted());
+        self.check()?;
+        let mut work = pin!(work);
+        let _inside = self.runtime.enter();
+        // The kernel has mostly answered when we ask: then there is no need for timers and the event loop.
+        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
         }
+        let mut wake = self.wake.subscribe();
+        self.check()?; // once more, now that an interrupt would wake us
         self.runtime.block_on(async {
             tokio::select! {
                 biased;

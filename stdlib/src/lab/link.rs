@@ -38,12 +38,31 @@ impl Link {
         Self(Arc::new(Inner { at: Mutex::new(at), peer: OnceLock::new() }))
     }
 
-    /// Both ends of a new cable: each knows the other.
-    #[must_use]
-    pub fn cable(a: Self, b: Self) -> (Self, Self) {
+    fn numbered(ns: &NetNs, name: IfName, index: Option<u32>) -> Self {
+        let link = Self::new(ns, name);
+        link.set(|at| at.index = index);
+        link
+    }
+
+    /// Creates a cable; each end knows the other.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make_cable(a: (&NetNs, IfName), b: (&NetNs, IfName)) -> Result<(Self, Self)> {
+        let [at_a, at_b] = a.0.net()?.add_veth(&a.1, &*b.0.net()?, &b.1)?;
+        let (a, b) = (Self::numbered(a.0, a.1, at_a), Self::numbered(b.0, b.1, at_b));
         let _ = a.0.peer.set(Arc::downgrade(&b.0));
         let _ = b.0.peer.set(Arc::downgrade(&a.0));
-        (a, b)
+        Ok((a, b))
+    }
+
+    /// Creates a bridge.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make_bridge(ns: &NetNs, name: IfName) -> Result<Self> {
+        let index = ns.net()?.add_bridge(&name)?;
+        Ok(Self::numbered(ns, name, index))
     }
 
     fn at(&self) -> At {
@@ -71,10 +90,13 @@ impl Link {
     /// # Errors
     /// When there is no such link.
     pub fn index(&self) -> Result<u32> {
-        match self.at().index {
-            Some(index) => Ok(index),
-            None => Ok(self.info()?.index),
+        let at = self.at();
+        if let Some(index) = at.index {
+            return Ok(index);
         }
+        let index = at.ns.net()?.link_index(&at.name)?;
+        self.set(|at| at.index = Some(index));
+        Ok(index)
     }
 
     /// What the kernel knows about it.
@@ -134,12 +156,14 @@ impl Link {
     /// The kernel's.
     pub fn up(&self, lab: &Lab) -> Result<()> {
         self.change(Change::Up, "set up")?;
-        self.with_index(Net::wait_usable)?;
+        if !self.with_index(Net::wait_usable)? {
+            return Ok(());
+        }
         self.peer(lab).map_or(Ok(()), |peer| {
             // The end that was opened first gets its carrier only now. It may be gone: that is not our concern.
             let at = peer.at();
             match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => net.wait_usable(index),
+                (Ok(net), Some(index)) => net.wait_usable(index).map(drop),
                 _ => Ok(()),
             }
         })
@@ -268,9 +292,7 @@ impl Link {
         };
         let index = info.peer_index?;
         let peer = ns.net().ok()?.find_link(Which::Index(index)).ok()??;
-        let link = Self::new(&ns, IfName::from_kernel(&peer.name));
-        link.set(|at| at.index = Some(index));
-        Some(link)
+        Some(Self::numbered(&ns, IfName::from_kernel(&peer.name), Some(index)))
     }
 }
 

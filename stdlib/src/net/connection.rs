@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{
-    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST,
+    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST,
     NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable, NlasIterator,
 };
 use netlink_sys::{Socket, SocketAddr};
@@ -29,6 +29,8 @@ pub(crate) enum Ask {
     Do,
     /// Create; it is an error if it exists.
     Create,
+    /// As `Create`; the reply is what was created, where the kernel tells.
+    CreateAndGet,
     /// Get one object.
     Get,
     /// List all objects.
@@ -41,6 +43,7 @@ impl Ask {
             | match self {
                 Self::Do | Self::Get => NLM_F_ACK,
                 Self::Create => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                Self::CreateAndGet => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO,
                 Self::Dump => NLM_F_DUMP,
             }
     }
@@ -103,10 +106,11 @@ impl Connection {
         Ok(Self { socket, sequence: 0, buffer: Vec::with_capacity(64 << 10) })
     }
 
-    /// Sends `message` and returns what the kernel answers.
-    pub(crate) async fn request<M>(&mut self, message: M, ask: Ask) -> Result<Vec<M>, Refusal>
+    /// Sends `message` and returns what the kernel answers, read as `R`.
+    pub(crate) async fn request<M, R>(&mut self, message: M, ask: Ask) -> Result<Vec<R>, Refusal>
     where
-        M: NetlinkSerializable + NetlinkDeserializable + Clone + Debug,
+        M: NetlinkSerializable + Debug,
+        R: NetlinkDeserializable + Debug,
     {
         let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::InnerMessage(message));
         message.header.flags = ask.flags();

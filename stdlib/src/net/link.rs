@@ -1,16 +1,20 @@
 //! Links: create, look at, change, move, delete.
 
+use std::fmt::{Debug, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
+use netlink_packet_core::NetlinkDeserializable;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as KernelInfo, LinkLayerType, LinkMessage, State,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo as KernelInfo, LinkLayerType,
+    LinkMessage, State,
 };
 use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::connection::Ask;
+use super::glance::Glance;
 use super::{Net, no_answer};
 use crate::error::{Error, Kind, Result};
 use crate::name::IfName;
@@ -155,7 +159,11 @@ fn state_name(state: State) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+    let mut text = String::with_capacity(3 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{}{byte:02x}", if text.is_empty() { "" } else { ":" });
+    }
+    text
 }
 
 /// Which link is meant.
@@ -174,6 +182,12 @@ impl Which<'_> {
     }
 }
 
+/// Asks for links without their counters, which are half of the answer and nobody looks at.
+fn get(mut message: LinkMessage) -> RouteNetlinkMessage {
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RouteNetlinkMessage::GetLink(message)
+}
+
 /// A change to an existing link.
 #[derive(Clone, Copy)]
 pub(crate) enum Change<'a> {
@@ -190,8 +204,7 @@ impl Net {
     /// # Errors
     /// The kernel's.
     pub fn links(&self) -> Result<Vec<LinkInfo>> {
-        let dump = RouteNetlinkMessage::GetLink(LinkMessage::default());
-        let replies = self.request(dump, Ask::Dump, || "list links".into())?;
+        let replies = self.request(get(LinkMessage::default()), Ask::Dump, || "list links".into())?;
         Ok(replies.iter().filter_map(link_of).collect())
     }
 
@@ -206,11 +219,22 @@ impl Net {
 
     /// One link, or none.
     pub(crate) fn find_link(&self, which: Which<'_>) -> Result<Option<LinkInfo>> {
-        let get = RouteNetlinkMessage::GetLink(which.message().build());
-        match self.try_request(get, Ask::Get)? {
-            Ok(replies) => Ok(replies.iter().find_map(link_of)),
+        Ok(self.look(which)?.as_ref().and_then(link_of))
+    }
+
+    fn look<R: NetlinkDeserializable + Debug>(&self, which: Which<'_>) -> Result<Option<R>> {
+        match self.ask(get(which.message().build()), Ask::Get)? {
+            Ok(replies) => Ok(replies.into_iter().next()),
             Err(refusal) if refusal.errno == Errno::ENODEV => Ok(None),
             Err(refusal) => Err(refusal.into_error("look at a link").within(self.label())),
+        }
+    }
+
+    /// The index of a link.
+    pub(crate) fn link_index(&self, name: &IfName) -> Result<u32> {
+        match self.look::<Glance>(Which::Name(name))? {
+            Some(link) => Ok(link.index),
+            None => self.link(Which::Name(name)).map(|link| link.index), // its error says which links there are
         }
     }
 
@@ -230,7 +254,8 @@ impl Net {
     ///
     /// Like `ip link add name A netns … type veth peer name B netns …`: one message places both ends, so that
     /// nothing has to be moved, which would cost the kernel 17–40 ms an end.
-    pub(crate) fn add_veth(&self, name: &IfName, peer_net: &Net, peer_name: &IfName) -> Result<()> {
+    /// Returns the indices of both ends, where the kernel tells (Linux 6.3).
+    pub(crate) fn add_veth(&self, name: &IfName, peer_net: &Net, peer_name: &IfName) -> Result<[Option<u32>; 2]> {
         let mut peer = LinkUnspec::new_with_name(peer_name.as_str());
         if !self.handle().is(peer_net.handle()) {
             peer = peer.setns_by_fd(peer_net.handle().as_fd().as_raw_fd());
@@ -240,7 +265,7 @@ impl Net {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
             .build();
         let op = || format!("create veth `{name}` with peer `{peer_name}`");
-        self.create(message, op).map_err(|error| {
+        let made = self.create(message, op).map_err(|error| {
             if error.errno != Some(Errno::EEXIST) {
                 return error;
             }
@@ -248,20 +273,23 @@ impl Net {
             let at = |net: &Net, name| net.find_link(Which::Name(name)).is_ok_and(|link| link.is_some());
             let (taken, net) = if at(self, name) { (name, self) } else { (peer_name, peer_net) };
             error.hint(format!("{} has a link `{taken}` already: choose another name, or `delete` it", net.label()))
-        })
+        })?;
+        Ok([made.map(|link| link.index), made.and_then(|link| link.peer_index)])
     }
 
-    /// Creates a bridge. Like `ip link add name NAME type bridge`; it starts DOWN.
-    pub(crate) fn add_bridge(&self, name: &IfName) -> Result<()> {
+    /// Creates a bridge. Like `ip link add name NAME type bridge`; it starts DOWN. Returns its index, as `add_veth`.
+    pub(crate) fn add_bridge(&self, name: &IfName) -> Result<Option<u32>> {
         // Not `LinkBridge::new`: that one also sets the link up.
         let message = LinkMessageBuilder::<LinkBridge>::new(name.as_str()).build();
-        self.create(message, || format!("create bridge `{name}`"))
+        Ok(self.create(message, || format!("create bridge `{name}`"))?.map(|link| link.index))
     }
 
-    fn create(&self, message: LinkMessage, op: impl Fn() -> String) -> Result<()> {
-        self.request(RouteNetlinkMessage::NewLink(message), Ask::Create, op).map(drop).map_err(|error| {
+    fn create(&self, message: LinkMessage, op: impl Fn() -> String) -> Result<Option<Glance>> {
+        let made = self.ask(RouteNetlinkMessage::NewLink(message), Ask::CreateAndGet)?;
+        made.map(|replies| replies.into_iter().next()).map_err(|refusal| {
+            let error = refusal.into_error(op()).within(self.label());
             match error.errno {
-                Some(Errno::EEXIST) if error.hint.is_none() => {
+                Some(Errno::EEXIST) => {
                     error.hint("a link of that name is there already: choose another name, or `delete` it")
                 }
                 Some(Errno::EOPNOTSUPP) => error.hint("`nslab doctor` lists the kinds of link that this kernel has"),
@@ -331,20 +359,20 @@ impl Net {
     ///
     /// After "up" the kernel tells the queueing layer later, from a work queue (`net/core/link_watch.c`); a packet
     /// sent before is dropped, and ARP asks again only after a second. Recent kernels run that work when the link
-    /// is looked at *by index*; on older ones we look until it is done.
-    pub(crate) fn wait_usable(&self, index: u32) -> Result<()> {
+    /// is looked at *by index*; on older ones we look until it is done. Returns whether there is another end that
+    /// carries now as well.
+    pub(crate) fn wait_usable(&self, index: u32) -> Result<bool> {
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut pause = Duration::from_micros(50);
         loop {
-            let Some(link) = self.find_link(Which::Index(index))? else { return Ok(()) };
-            let waiting = link.is_up() && link.has_carrier() && !matches!(link.state, "UP" | "UNKNOWN" | "DORMANT");
-            if !waiting {
-                return Ok(());
+            let Some(link) = self.look::<Glance>(Which::Index(index))? else { return Ok(false) };
+            if !link.has_carrier() || link.is_settled() {
+                return Ok(link.has_carrier() && link.peer_index.is_some());
             }
             if Instant::now() > deadline {
-                return Err(Error::plain(Kind::Timeout, format!("wait for link `{}` to be usable", link.name))
+                return Err(Error::plain(Kind::Timeout, format!("wait for link {index} to be usable"))
                     .within(self.label())
-                    .detail(format!("its state is {}", link.state)));
+                    .detail(format!("its state is {}", state_name(link.state()))));
             }
             self.exec().sleep(pause)?;
             pause = (pause * 2).min(Duration::from_millis(20));

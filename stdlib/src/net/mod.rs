@@ -3,10 +3,12 @@
 //! [`Net`] is one network namespace: its descriptor, one cached netlink socket, and the sockets of `ping`. All of
 //! them keep the namespace alive, so all of them go when it is deleted.
 
+use std::fmt::Debug;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use netlink_packet_core::NetlinkDeserializable;
 use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::error::{Error, Result};
@@ -19,6 +21,7 @@ pub mod addr;
 pub(crate) mod connection;
 mod filter;
 pub mod firewall;
+mod glance;
 pub(crate) mod icmp;
 mod keep;
 pub mod link;
@@ -97,6 +100,15 @@ impl Net {
         message: RouteNetlinkMessage,
         ask: Ask,
     ) -> Result<Result<Vec<RouteNetlinkMessage>, Refusal>> {
+        self.ask(message, ask)
+    }
+
+    /// As [`Net::try_request`], with the answer read as `R`.
+    pub(crate) fn ask<R: NetlinkDeserializable + Debug>(
+        &self,
+        message: RouteNetlinkMessage,
+        ask: Ask,
+    ) -> Result<Result<Vec<R>, Refusal>> {
         let connection = match self.route.get() {
             Some(connection) => connection,
             None => {

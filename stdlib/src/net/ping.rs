@@ -223,6 +223,7 @@ struct Ping<'a> {
     id: u16,
     options: &'a PingOptions,
     requests: Vec<Sent>,
+    unanswered: u16,
     report: PingReport,
 }
 
@@ -238,16 +239,19 @@ impl<'a> Ping<'a> {
             errno: None,
             elapsed: Duration::ZERO,
         };
-        Self { to, id, options, requests: Vec::new(), report }
+        Self { to, id, options, requests: Vec::new(), unanswered: 0, report }
     }
 
     async fn run(&mut self, echo: &mut Echo) -> Result<PingReport> {
         let start = Instant::now();
-        echo.drain();
+        echo.begin();
         for seq in 1..=self.options.count {
             self.requests.push(Sent::now());
             match echo.send(self.to, self.id, seq, usize::from(self.options.size)) {
-                Ok(()) => self.report.sent += 1,
+                Ok(()) => {
+                    self.report.sent += 1;
+                    self.unanswered += 1;
+                }
                 Err(errno) => {
                     self.report.error = Some(errno.desc().to_owned());
                     self.report.errno = Some(errno);
@@ -275,9 +279,9 @@ impl<'a> Ping<'a> {
                 if let Some(arrival) = arrival {
                     self.take(&arrival);
                 }
-            }
-            if last && self.requests.iter().all(|request| request.answered) {
-                return Ok(());
+                if last && self.unanswered == 0 {
+                    return Ok(());
+                }
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -298,7 +302,10 @@ impl<'a> Ping<'a> {
         if complaint.is_none() && !duplicate {
             self.report.received += 1;
         }
-        request.answered = true;
+        if !duplicate {
+            request.answered = true;
+            self.unanswered = self.unanswered.saturating_sub(1);
+        }
         self.report.replies.push(PingReply {
             seq: arrival.seq,
             from: arrival.from,
@@ -336,9 +343,9 @@ pub fn ping_all(nodes: &[(&Net, IpAddr)], timeout: Duration) -> Result<Vec<Pair>
     let mut pairs = Vec::with_capacity(nodes.len() * nodes.len());
     let mut late = Vec::new();
     for (from, (net, addr)) in nodes.iter().enumerate() {
-        first.exec().sleep(Duration::ZERO)?; // a chance for Ctrl-C
+        first.exec().check()?;
         let mut echo = net.echo_socket(*addr)?;
-        echo.drain();
+        echo.begin();
         let id = net.echo.next_id();
         let row = pairs.len();
         let mut requests = Vec::with_capacity(nodes.len());

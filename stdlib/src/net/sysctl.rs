@@ -72,11 +72,11 @@ impl Net {
         Ok(keys.filter_map(|key| self.sysctl(&key).ok().map(|value| (key, value))).collect())
     }
 
-    /// Writes a setting. Like `sysctl -w KEY=VALUE`.
-    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
+    /// Writes a setting, and returns what the kernel made of it. Like `sysctl -w KEY=VALUE`.
+    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<String> {
         let file = file(key)?;
-        self.open(|| {
-            fs::write(file, value).map_err(|e| {
+        let text = self.open(|| {
+            fs::write(&file, value).map_err(|e| {
                 let error = Error::io(format!("write `{}` to `{}`", short(value), short(key)), &e);
                 match error.errno {
                     Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => error.hint(
@@ -88,7 +88,9 @@ impl Net {
                     Some(Errno::EISDIR) => error.hint("this is a group of settings: name one of them"),
                     _ => error,
                 }
-            })
-        })
+            })?;
+            fs::read_to_string(&file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e))
+        })?;
+        Ok(text.trim().to_owned())
     }
 }

@@ -140,7 +140,7 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
         Step::SetsSysctl { values } => {
             // The first is the one that was written; the others are those that the kernel changes with it.
             values.iter().try_for_each(|(key, value)| match net.sysctl(key) {
-                Ok(now) if now != *value => net.set_sysctl(key, value),
+                Ok(now) if now != *value => net.set_sysctl(key, value).map(drop),
                 Err(error) => gone(error), // the link of this setting is gone
                 Ok(_) => Ok(()),
             })

@@ -1,0 +1,83 @@
+//! A glance at a link: the few facts that are needed at almost every call, read without decoding the whole answer,
+//! which takes longer than the kernel's part of it.
+
+use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NlasIterator};
+use netlink_packet_route::link::State;
+
+/// The length of `struct ifinfomsg`.
+const HEADER: usize = 16;
+const IFF_UP: u32 = libc::IFF_UP.cast_unsigned();
+/// `linux/if.h`: there is a signal.
+const IFF_LOWER_UP: u32 = 1 << 16;
+
+/// What a glance shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Glance {
+    /// The link's number.
+    pub index: u32,
+    /// The number of the other end of a cable, in its namespace.
+    pub peer_index: Option<u32>,
+    flags: u32,
+    state: State,
+}
+
+impl Glance {
+    /// Whether it is up and a signal arrives.
+    pub(crate) fn has_carrier(&self) -> bool {
+        self.flags & IFF_UP != 0 && self.flags & IFF_LOWER_UP != 0
+    }
+
+    /// Whether it can carry packets if a signal arrives.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.state, State::Up | State::Unknown | State::Dormant)
+    }
+
+    /// Its operational state.
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+}
+
+impl NetlinkDeserializable for Glance {
+    type Error = DecodeError;
+
+    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        let (header, attributes) =
+            payload.split_at_checked(HEADER).ok_or_else(|| DecodeError::from("a link without its header"))?;
+        let word = |bytes: &[u8]| bytes.first_chunk().copied().map_or(0, u32::from_ne_bytes);
+        let mut glance =
+            Self { index: word(&header[4..]), flags: word(&header[8..]), peer_index: None, state: State::Unknown };
+        for attribute in NlasIterator::new(attributes) {
+            let attribute = attribute?;
+            match attribute.kind() {
+                libc::IFLA_LINK => glance.peer_index = Some(word(attribute.value())),
+                libc::IFLA_OPERSTATE => {
+                    glance.state = attribute.value().first().map_or(State::Unknown, |state| State::from(*state));
+                }
+                _ => {}
+            }
+        }
+        Ok(glance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glance_takes_index_flags_state_and_peer() {
+        let mut link = vec![0u8; HEADER];
+        link[4..8].copy_from_slice(&7u32.to_ne_bytes());
+        link[8..12].copy_from_slice(&(IFF_UP | IFF_LOWER_UP).to_ne_bytes());
+        link.extend([8, 0, 5, 0, 9, 0, 0, 0]); // IFLA_LINK
+        link.extend([5, 0, 16, 0, 2, 0, 0, 0]); // IFLA_OPERSTATE, one byte and padding
+        let header = NetlinkHeader::default();
+        let glance = Glance::deserialize(&header, &link).expect("a whole link");
+        assert_eq!((glance.index, glance.peer_index, glance.state), (7, Some(9), State::Down));
+        assert!(glance.has_carrier() && !glance.is_settled());
+        for length in 0..link.len() {
+            let _ = Glance::deserialize(&header, &link[..length]);
+        }
+    }
+}
