@@ -107,6 +107,26 @@ fn protect_sys() -> Result<()> {
     read_only("/sys")
 }
 
+/// The settings of `/proc/sys` that belong to namespaces of the lab.
+const OWN: [&str; 16] = [
+    "net",
+    "user",
+    "fs/mqueue",
+    "kernel/hostname",
+    "kernel/domainname",
+    "kernel/auto_msgmni",
+    "kernel/msgmax",
+    "kernel/msgmnb",
+    "kernel/msgmni",
+    "kernel/msg_next_id",
+    "kernel/sem",
+    "kernel/sem_next_id",
+    "kernel/shmall",
+    "kernel/shmmax",
+    "kernel/shmmni",
+    "kernel/shm_next_id",
+];
+
 /// Makes the files of `/proc` that are about the whole machine read-only.
 ///
 /// The sysctl code asks for the real uid, not for a capability (`test_perm` in `fs/proc/proc_sysctl.c`), so root in a
@@ -119,24 +139,6 @@ pub(crate) fn protect_proc() -> Result<()> {
             read_only(path)?;
         }
     }
-    const OWN: [&str; 16] = [
-        "net",
-        "user",
-        "fs/mqueue",
-        "kernel/hostname",
-        "kernel/domainname",
-        "kernel/auto_msgmni",
-        "kernel/msgmax",
-        "kernel/msgmnb",
-        "kernel/msgmni",
-        "kernel/msg_next_id",
-        "kernel/sem",
-        "kernel/sem_next_id",
-        "kernel/shmall",
-        "kernel/shmmax",
-        "kernel/shmmni",
-        "kernel/shm_next_id",
-    ];
     let root = "/proc/sys";
     bind(root)?;
     for name in OWN {
