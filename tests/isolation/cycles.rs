@@ -11,16 +11,24 @@ fn counts() {
         echo threads $(ls /proc/$p/task | wc -l)
         echo mounts $(wc -l < /proc/$p/mountinfo)
         echo processes $(ls -d /proc/[0-9]* | wc -l)
+ `]).stdout + namespaces()
+}
+fn namespaces() {
+    exec(["sh", "-c", `
         n=0
         until echo $((n + 1)) > /proc/sys/user/max_net_namespaces; unshare -n true 2> /dev/null; do n=$((n + 1)); done
         echo 20000 > /proc/sys/user/max_net_namespaces
         echo namespaces $n`], #{timeout: "1m"}).stdout
 }
+// The kernel frees in its own time.
+fn settled(at_first) {
+    wait_until(|| namespaces() == at_first, #{timeout: "10s"});
+    counts()
+}
 fn same_again(before) {
-    // The kernel frees in its own time.
-    let e = attempt(|| wait_until(|| counts() == before, #{timeout: "10s"}));
-    if !e.ok { print(`before\n${before}after\n${counts()}`); }
-    check e.ok;
+    let r = attempt(|| wait_until(|| counts() == before, #{timeout: "10s"}));
+    if !r.ok { print(`before\n${before}after\n${counts()}`); }
+    check r.ok;
     print(before);
 }
 "#;
@@ -45,8 +53,9 @@ fn cycle() {
     delete(cable.a);
     delete(ns);
 }
+let at_first = namespaces();
 for n in 0..100 { cycle(); }
-let before = counts();
+let before = settled(at_first);
 for n in 0..10000 { cycle(); }
 same_again(before);
 "#,
@@ -80,8 +89,9 @@ fn all(ns, runs, starts, sandboxes, pings) {
     for n in 0..sandboxes { sandbox(); }
     for n in 0..pings { ping_one(); }
 }
+let at_first = namespaces();
 all(ns, 10, 10, 3, 10);
-let before = counts();
+let before = settled(at_first);
 all(ns, 200, 500, 50, 100);
 same_again(before);
 "#,

@@ -66,7 +66,10 @@ fn decoys() {
 /// The pretend host, and what is in the named namespaces that are not ours.
 fn look() -> Snapshot {
     let mut all = snapshot();
-    all.insert("inside".into(), sh("for n in netns netns1x; do ip -n $n -o addr; ip -n $n -o link; done"));
+    all.insert(
+        "inside".into(),
+        sh("for n in netns netns1x; do ip -n $n -o addr; ip -n $n -o link | sed 's/qdisc noop /qdisc noqueue /'; done"),
+    );
     all.insert("sleepers".into(), sh("ps -eo pid,args | grep '[s]leep' || true"));
     all
 }
@@ -90,6 +93,7 @@ pub(crate) fn walkthrough() {
 
 /// The same script rootless, as root, and here. No `/run/netns` is there before, so none is there afterwards.
 pub(crate) fn walkthrough_role() {
+    sh("mkdir /run/mount"); // mount(8), which one of the scripts starts, keeps notes there
     let before = look_without_names();
     for script in scripts() {
         let output = nslab().args(["--host", "run"]).arg(&script).output().unwrap();

@@ -222,7 +222,8 @@ pub(crate) fn snapshot() -> Snapshot {
     let mut all = Snapshot::new();
     // Counters and lifetimes change by themselves.
     for (name, script) in [
-        ("links", "ip -o -d link"),
+        // The first "up" of a link gives it a queue for good.
+        ("links", "ip -o -d link | sed 's/qdisc noop /qdisc noqueue /'"),
         ("addresses", "ip -o addr | sed 's/ *valid_lft.*//; s/ tentative//; s/ nodad//'"),
         ("routes", "ip route show table all | sort; ip -6 route show table all | sed 's/ expires [0-9]*sec//' | sort"),
         ("rules", "ip rule; ip -6 rule"),
