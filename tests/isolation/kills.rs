@@ -9,7 +9,7 @@ use std::{env, thread};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::oracle::State;
+use super::oracle::{FREE, State};
 use super::tools::{TAG, children, in_counted_user_namespace, nslab, scripts, wait_until_none_has};
 
 /// How many, unless the variable says otherwise.
@@ -121,7 +121,7 @@ pub(crate) fn role() {
     let mean = times.into_inner().unwrap().map(|times| times.iter().sum::<Duration>() / 6);
     let [walk_time, star_time] = [mean[0] / 2, mean[1]];
 
-    before.is_back_within(Duration::from_secs(5)).unwrap();
+    before.is_back_within(FREE).unwrap();
     let begin = Instant::now();
     let figures = Mutex::new(Figures::default());
     in_parallel(kills, |n| {
@@ -155,7 +155,7 @@ pub(crate) fn role() {
         }
     });
     let took = begin.elapsed();
-    let last = before.is_back_within(Duration::from_secs(5)).expect("something is left");
+    let last = before.is_back_within(FREE).expect("something is left");
     let Figures { by_target: [front, keeper, interpreter], too_late, mut settled } = figures.into_inner().unwrap();
     settled.sort();
     println!(

@@ -227,7 +227,8 @@ pub(crate) fn snapshot() -> Snapshot {
         ("addresses", "ip -o addr | sed 's/ *valid_lft.*//; s/ tentative//; s/ nodad//'"),
         ("routes", "ip route show table all | sort; ip -6 route show table all | sed 's/ expires [0-9]*sec//' | sort"),
         ("rules", "ip rule; ip -6 rule"),
-        ("names", "ip netns list | sort"),
+        // The number that a namespace gets with the first link into it stays.
+        ("names", "ip netns list | sed 's/ (id.*//' | sort"),
         ("nft", "nft list ruleset"),
         ("mounts", "cat /proc/self/mountinfo"),
         ("run", "find /run -printf '%y %m %U %G %p %l\\n' 2>&1 | sort"),
