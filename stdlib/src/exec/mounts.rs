@@ -107,7 +107,7 @@ fn protect_sys() -> Result<()> {
     read_only("/sys")
 }
 
-/// What belongs to namespaces of the lab below `/proc/sys`.
+/// The settings of `/proc/sys` that belong to namespaces of the lab.
 const OWN: [&str; 16] = [
     "net",
     "user",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 
 use ipnet::IpNet;
@@ -36,6 +37,9 @@ pub enum Changing {
     /// It is deleted, moved, renamed, enslaved: only what we made may be.
     Take(&'static str),
 }
+
+/// What the kernel gives a loopback device (net/ipv4/devinet.c, `inetdev_event`).
+pub(super) const LOOPBACK: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8));
 
 /// The smallest packet that IPv6 works with; below it the kernel removes IPv6 from a link.
 const IPV6_MTU: u32 = 1280;
@@ -154,7 +158,10 @@ impl Lab {
             }
             Changing::Up if info.is_up() => return Ok(()),
             Changing::Down if !info.is_up() => return Ok(()),
-            Changing::Up => Step::SetsUp { index },
+            Changing::Up => {
+                let bare = link.name().as_str() == "lo" && !net.addrs(Some(index))?.iter().any(|a| a.net == LOOPBACK);
+                Step::SetsUp { index, bare }
+            }
             Changing::Down => Step::SetsDown { index, lost: lost()? },
             Changing::Mtu(mtu) => {
                 Step::SetsMtu { index, mtu: info.mtu, lost: if mtu < IPV6_MTU { lost()? } else { Vec::new() } }

@@ -94,8 +94,10 @@ pub(super) enum Step {
         index: Option<u32>,
         metric: u32,
     },
+    /// `bare` if it is a loopback device without its address, which the kernel gives it with the first up.
     SetsUp {
         index: u32,
+        bare: bool,
     },
     /// `lost` is what the kernel takes away with it: addresses and routes as messages, in hexadecimal digits.
     SetsDown {

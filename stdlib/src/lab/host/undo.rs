@@ -128,7 +128,10 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
             let metric = Some(*metric).filter(|metric| *metric > 0);
             net.delete_route(&NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric }).or_else(gone)
         }
-        Step::SetsUp { index } => change(&net, *index, Change::Down),
+        Step::SetsUp { index, bare } => {
+            change(&net, *index, Change::Down)?;
+            if *bare { net.delete_addr(*index, "lo", guard::LOOPBACK).or_else(gone) } else { Ok(()) }
+        }
         Step::SetsDown { index, lost } => {
             change(&net, *index, Change::Up)?;
             net.restore(lost)

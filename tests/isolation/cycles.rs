@@ -1,0 +1,104 @@
+//! What comes and goes leaves nothing behind in a process that lives on.
+
+use super::tools::{in_counted_user_namespace, run, stdout};
+
+/// Counts of the interpreter's own: descriptors, threads, mounts, namespaces of the lab, processes of the lab.
+///
+/// A limit of N+1 namespaces lets one more be made if there are N at most: so a look that says "not yet" makes none.
+const COUNTS: &str = r#"
+fn counts() {
+    exec(["sh", "-c", `
+        p=$PPID
+        echo descriptors $(ls /proc/$p/fd | wc -l)
+        echo threads $(ls /proc/$p/task | wc -l)
+        echo mounts $(wc -l < /proc/$p/mountinfo)
+        echo links $(ls /sys/class/net | wc -l)
+        echo processes $(ls -d /proc/[0-9]* | wc -l)`]).stdout
+}
+fn at_most(n) {
+    exec(["sh", "-c", `
+        echo ${n + 1} > /proc/sys/user/max_net_namespaces
+        unshare -n true 2> /dev/null; r=$?
+        echo 20000 > /proc/sys/user/max_net_namespaces
+        exit $r`]).ok
+}
+fn namespaces() {
+    let n = 0;
+    while !at_most(n) { n += 1; }
+    n
+}
+// The kernel frees in its own time, one after the other for the whole machine.
+fn settled(n) {
+    wait_until(|| at_most(n) && links().len == 1, #{timeout: "1m"});
+    counts() + `namespaces ${n}`
+}
+"#;
+
+fn measure(what: &str, body: &str) {
+    let begin = std::time::Instant::now();
+    let output = stdout(&run(&[COUNTS, body].concat()));
+    println!("{what} in {:.1?}: {}", begin.elapsed(), output.trim().replace('\n', ", "));
+}
+
+pub(crate) fn namespaces() {
+    in_counted_user_namespace("namespaces");
+}
+
+pub(crate) fn namespaces_role() {
+    measure(
+        "10,000 namespaces with a cable",
+        r#"
+// The end at home goes with the namespace of the other one, after a while: so each has a name of its own.
+fn cycle(n) {
+    let ns = netns("node");
+    veth(`port${n}`, ns, "eth0");
+    delete(ns);
+}
+let at_first = namespaces();
+for n in 0..100 { cycle(n); }
+let before = settled(at_first);
+for n in 0..10000 { cycle(n); }
+let after = settled(at_first);
+check after == before;
+print(after);
+"#,
+    );
+}
+
+pub(crate) fn processes() {
+    in_counted_user_namespace("processes");
+}
+
+pub(crate) fn processes_role() {
+    measure(
+        "200 programs run, 500 started and waited for, 50 sandboxes, 200 pings",
+        r#"
+fn run_one(ns) { check exec(ns, "true").ok; }
+fn start_one(ns) { check wait(start(ns, "true")).code == 0; }
+fn sandbox() { check exec(unshare(["pid", "mount"]), "true").ok; }
+fn ping_one() {
+    let a = netns(); let b = netns();
+    let cable = veth(a, "eth0", b, "eth0");
+    up(cable.a, "10.0.0.1/24"); up(cable.b, "10.0.0.2/24");
+    addr(cable.a, "fd00::1/64"); addr(cable.b, "fd00::2/64");
+    check ping(a, "10.0.0.2").ok;
+    check ping(a, "fd00::2").ok;
+    delete(a); delete(b);
+}
+let ns = netns("node");
+fn all(ns, runs, starts, sandboxes, pings) {
+    for n in 0..runs { run_one(ns); }
+    for n in 0..starts { start_one(ns); }
+    for n in 0..sandboxes { sandbox(); }
+    for n in 0..pings { ping_one(); }
+}
+let at_first = namespaces();
+all(ns, 10, 10, 3, 10);
+let before = settled(at_first);
+all(ns, 200, 500, 50, 100);
+let after = settled(at_first);
+check after == before;
+print(after);
+"#,
+    );
+}

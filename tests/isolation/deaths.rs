@@ -1,0 +1,162 @@
+//! Each way to die: nothing is left, the status says how, the terminal is as it was.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
+use nix::unistd::Pid;
+
+use super::tools::{TAG, both, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
+
+/// A lab that is busy until somebody ends it.
+const BUSY: &str = r#"start(netns("n"), ["sh", "-c", "sleep 100 & sleep 100"]); exec(unshare(["pid", "mount"]), "true"); sleep("100s")"#;
+
+/// A started lab.
+struct Running {
+    child: Child,
+    tag: String,
+    keeper: i32,
+    interpreter: i32,
+}
+
+impl Running {
+    fn start(tag: &str, command: &mut Command) -> Self {
+        let child = command.env(TAG, tag).spawn().unwrap();
+        let (keeper, interpreter) = keeper_and_interpreter(i32::try_from(child.id()).unwrap());
+        Self { child, tag: tag.into(), keeper, interpreter }
+    }
+
+    fn busy(tag: &str) -> Self {
+        let running = Self::start(tag, nslab().args(["-c", BUSY]).stderr(Stdio::null()));
+        // Front, keeper, interpreter, shell, two sleepers.
+        wait_for("a busy lab", || tagged(tag).len() >= 6);
+        running
+    }
+
+    fn front(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    fn signal(&self, pid: i32, signal: Signal) {
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Waits for the end of all of it; how long that took, and how the front ended.
+    fn end(mut self) -> (Duration, ExitStatus) {
+        let mut status = None;
+        let took = wait_for("the end of the front", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        (took + wait_until_none_has(&self.tag), status.unwrap())
+    }
+}
+
+pub(crate) fn of_the_front() {
+    for (signal, code) in [
+        (Signal::SIGTERM, Some(143)),
+        (Signal::SIGHUP, Some(129)),
+        (Signal::SIGQUIT, Some(131)),
+        (Signal::SIGINT, Some(130)),
+        (Signal::SIGKILL, None),
+    ] {
+        let running = Running::busy(&format!("front-{signal}"));
+        running.signal(running.front(), signal);
+        let (took, status) = running.end();
+        assert_eq!(status.code(), code, "{signal}: {status}");
+        assert!(code.is_some() || status.signal() == Some(9), "{signal}: {status}");
+        eprintln!("{signal} of the front: all gone after {took:.1?}");
+    }
+}
+
+pub(crate) fn of_the_others() {
+    for who in ["keeper", "interpreter"] {
+        let running = Running::busy(who);
+        running.signal(if who == "keeper" { running.keeper } else { running.interpreter }, Signal::SIGKILL);
+        let (took, status) = running.end();
+        assert_eq!(status.code(), Some(137), "{who}: {status}");
+        eprintln!("SIGKILL of the {who}: all gone after {took:.1?}");
+    }
+}
+
+pub(crate) fn of_a_stopped_keeper() {
+    let running = Running::busy("stopped");
+    running.signal(running.keeper, Signal::SIGSTOP);
+    running.signal(running.front(), Signal::SIGKILL);
+    let (took, status) = running.end();
+    assert_eq!(status.signal(), Some(9));
+    eprintln!("SIGKILL of the front over a stopped keeper: all gone after {took:.1?}");
+}
+
+/// The front's shell: signals that it ignores, or blocks, are passed on by `exec`.
+fn by_a_shell(setup: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]).arg(env!("CARGO_BIN_EXE_nslab"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn ignored_signals() {
+    // As `nohup` does it, and as a shell does it for its background.
+    let script = r#"print("ready"); let p = start("sleep 0.4"); wait(p); print("survived")"#;
+    let running = Running::start("ignored", by_a_shell("trap '' HUP INT QUIT").args(["-c", script]));
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        running.signal(running.front(), signal);
+        running.signal(running.interpreter, signal);
+    }
+    let output = running.child.wait_with_output().unwrap();
+    assert!(output.status.success() && both(&output).contains("survived"), "{}: {}", output.status, both(&output));
+    // A parent that ignores the end of its children hands that on, too.
+    let mut deaf = by_a_shell("trap '' CHLD");
+    let output = deaf.args(["-c", "exec(\"true\").code + 40"]).output().unwrap();
+    assert_eq!(both(&output), "40\n", "{}", output.status);
+}
+
+pub(crate) fn blocked_signals() {
+    // env(1) blocks them for us.
+    let blocked = |signal: Signal| {
+        let mut command = Command::new("env");
+        command.arg("--block-signal").arg(env!("CARGO_BIN_EXE_nslab")).args(["-c", BUSY]);
+        let running = Running::start(&format!("blocked-{signal}"), command.stdin(Stdio::null()).stderr(Stdio::null()));
+        running.signal(running.front(), signal);
+        running.end().1.code()
+    };
+    assert_eq!(blocked(Signal::SIGTERM), Some(143));
+    assert_eq!(blocked(Signal::SIGINT), Some(130));
+}
+
+/// What a terminal does with input.
+fn modes(terminal: impl AsFd) -> Termios {
+    tcgetattr(terminal).unwrap()
+}
+
+pub(crate) fn restore_the_terminal() {
+    for who in ["interpreter", "keeper"] {
+        for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+            if who == "keeper" && signal == Signal::SIGTERM {
+                continue; // PID 1 of a namespace takes no signal that it did not ask for
+            }
+            let pty = openpty(None, None).unwrap();
+            let terminal = File::from(pty.slave);
+            let before = modes(&terminal);
+            let same = || terminal.try_clone().unwrap();
+            let home = tempfile::tempdir().unwrap();
+            let mut command = Command::new("setsid");
+            command.args(["--ctty", env!("CARGO_BIN_EXE_nslab")]).env("TERM", "xterm").env("HOME", home.path());
+            command.env_remove("XDG_STATE_HOME");
+            let tag = format!("terminal-{who}-{signal}");
+            let running = Running::start(&tag, command.stdin(same()).stdout(same()).stderr(same()));
+            wait_for("the raw mode of the editor", || !modes(&terminal).local_flags.contains(LocalFlags::ICANON));
+            running.signal(if who == "keeper" { running.keeper } else { running.interpreter }, signal);
+            let (_, status) = running.end();
+            assert!(!status.success(), "{who} {signal}: {status}");
+            assert_eq!(modes(&terminal), before, "{who} {signal}: the terminal is not as it was");
+            drop(pty.master);
+        }
+    }
+}
