@@ -52,7 +52,7 @@ value! { Process, "Process", "A program in the background. It ends with the lab 
 
 impl Listed for Process {
     const LIST: &'static str = "Processes";
-    const LIST_DOC: &'static str = "Programs in the background, in the order in which they were started.";
+    const LIST_DOC: &'static str = "Programs in the background, in the order of their start.";
     const COLUMNS: &'static [&'static str] = &["pid", "ns", "alive", "code", "command"];
     fn is_called(&self, name: &str) -> bool {
         self.command() == name
@@ -159,7 +159,7 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
         Process::start(&lab, &ns.0, &command.0)
     }
 
-    /// Lists the background processes that were started, those that have ended too.
+    /// Lists the background processes that run, and those that have ended and are still held by a variable.
     ///
     /// ```rhai
     /// let p = start("sleep 60");

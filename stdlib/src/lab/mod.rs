@@ -39,7 +39,7 @@ pub struct Lab {
     journal: Option<Journal>,
     known: Mutex<Vec<Weak<netns::Inner>>>,
     watcher: OnceLock<Arc<events::Watcher>>,
-    processes: Mutex<Vec<Process>>,
+    processes: Mutex<Vec<Weak<process::Inner>>>,
     explain: OnceLock<(AtomicBool, Explain)>,
 }
 
@@ -273,23 +273,17 @@ impl Lab {
         known.into_iter().find(fits)
     }
 
-    /// The background processes, in the order of their start. Of those that have ended, the last hundred.
+    /// The background processes that run, and those that ended and are still held by a handle.
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        processes.iter().filter_map(Process::upgrade).collect()
     }
 
     pub(crate) fn started(&self, process: &Process) {
-        const ENDED: usize = 100;
         let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = processes.iter().filter(|process| process.ended().is_some()).count();
-        let mut forget = ended.saturating_sub(ENDED);
-        processes.retain(|process| {
-            let keep = forget == 0 || process.ended().is_none();
-            forget -= usize::from(!keep);
-            keep
-        });
-        processes.push(process.clone());
+        processes.retain(|process| process.strong_count() > 0);
+        processes.push(process.downgrade());
     }
 
     /// Tells `listener` the iproute2 twin of each call from now on, or stops to.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -183,7 +183,8 @@ async fn drain(pipe: Option<&mut pipe::Receiver>, into: &mut Vec<u8>) {
 #[derive(Clone)]
 pub struct Process(Arc<Inner>);
 
-struct Inner {
+/// What all clones and the watcher share.
+pub struct Inner {
     argv: Vec<String>,
     pid: u32,
     place: String,
@@ -240,6 +241,14 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.0.pid
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(Self)
     }
 
     /// Whether both are handles of the same process.
