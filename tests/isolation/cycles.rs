@@ -9,6 +9,7 @@ const COUNTS: &str = r#"
 fn counts() {
     exec(["sh", "-c", `
         p=$PPID
+        sleep 0.05   # the thread that started this shell is still ending
         set -- /proc/[0-9]*; echo processes $#
         set -- /proc/$p/fd/*; echo descriptors $#
         set -- /proc/$p/task/*; echo threads $#
@@ -34,10 +35,9 @@ fn settle(n) {
 // So does the thread that watched the last program.
 fn same_again(n, before) {
     settle(n);
-    attempt(|| wait_until(|| counts() == before, #{timeout: "5s"}));
-    let after = counts();
-    check after == before;
-    print(after + `namespaces ${n}`);
+    let same = attempt(|| wait_until(|| counts() == before, #{timeout: "10s"})).ok;
+    if !same { check counts() == before; }
+    print(before + `namespaces ${n}`);
 }
 "#;
 
@@ -64,7 +64,6 @@ fn cycle(n) {
 let at_first = namespaces();
 for n in 0..100 { cycle(n); }
 settle(at_first);
-sleep("200ms");
 let before = counts();
 for n in 0..10000 { cycle(n); }
 same_again(at_first, before);
@@ -102,7 +101,6 @@ fn all(ns, runs, starts, sandboxes, pings) {
 let at_first = namespaces();
 all(ns, 10, 10, 3, 10);
 settle(at_first);
-sleep("200ms");
 let before = counts();
 all(ns, 200, 500, 50, 100);
 same_again(at_first, before);
