@@ -24,6 +24,10 @@ struct Running {
     interpreter: i32,
 }
 
+fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
 impl Running {
     fn start(tag: &str, command: &mut Command) -> Self {
         let child = command.env(TAG, tag).spawn().unwrap();
@@ -40,10 +44,6 @@ impl Running {
 
     fn front(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
-    }
-
-    fn signal(&self, pid: i32, signal: Signal) {
-        kill(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Waits for the end of all of it; how long that took, and how the front ended.
@@ -66,7 +66,7 @@ pub(crate) fn of_the_front() {
         (Signal::SIGKILL, None),
     ] {
         let running = Running::busy(&format!("front-{signal}"));
-        running.signal(running.front(), signal);
+        send(running.front(), signal);
         let (took, status) = running.end();
         assert_eq!(status.code(), code, "{signal}: {status}");
         assert!(code.is_some() || status.signal() == Some(9), "{signal}: {status}");
@@ -77,7 +77,7 @@ pub(crate) fn of_the_front() {
 pub(crate) fn of_the_others() {
     for who in ["keeper", "interpreter"] {
         let running = Running::busy(who);
-        running.signal(if who == "keeper" { running.keeper } else { running.interpreter }, Signal::SIGKILL);
+        send(if who == "keeper" { running.keeper } else { running.interpreter }, Signal::SIGKILL);
         let (took, status) = running.end();
         assert_eq!(status.code(), Some(137), "{who}: {status}");
         eprintln!("SIGKILL of the {who}: all gone after {took:.1?}");
@@ -86,8 +86,8 @@ pub(crate) fn of_the_others() {
 
 pub(crate) fn of_a_stopped_keeper() {
     let running = Running::busy("stopped");
-    running.signal(running.keeper, Signal::SIGSTOP);
-    running.signal(running.front(), Signal::SIGKILL);
+    send(running.keeper, Signal::SIGSTOP);
+    send(running.front(), Signal::SIGKILL);
     let (took, status) = running.end();
     assert_eq!(status.signal(), Some(9));
     eprintln!("SIGKILL of the front over a stopped keeper: all gone after {took:.1?}");
@@ -106,8 +106,8 @@ pub(crate) fn ignored_signals() {
     let script = r#"print("ready"); let p = start("sleep 0.4"); wait(p); print("survived")"#;
     let running = Running::start("ignored", by_a_shell("trap '' HUP INT QUIT").args(["-c", script]));
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
-        running.signal(running.front(), signal);
-        running.signal(running.interpreter, signal);
+        send(running.front(), signal);
+        send(running.interpreter, signal);
     }
     let output = running.child.wait_with_output().unwrap();
     assert!(output.status.success() && both(&output).contains("survived"), "{}: {}", output.status, both(&output));
@@ -123,7 +123,7 @@ pub(crate) fn blocked_signals() {
         let mut command = Command::new("env");
         command.arg("--block-signal").arg(env!("CARGO_BIN_EXE_nslab")).args(["-c", BUSY]);
         let running = Running::start(&format!("blocked-{signal}"), command.stdin(Stdio::null()).stderr(Stdio::null()));
-        running.signal(running.front(), signal);
+        send(running.front(), signal);
         running.end().1.code()
     };
     assert_eq!(blocked(Signal::SIGTERM), Some(143));
@@ -152,7 +152,7 @@ pub(crate) fn restore_the_terminal() {
             let tag = format!("terminal-{who}-{signal}");
             let running = Running::start(&tag, command.stdin(same()).stdout(same()).stderr(same()));
             wait_for("the raw mode of the editor", || !modes(&terminal).local_flags.contains(LocalFlags::ICANON));
-            running.signal(if who == "keeper" { running.keeper } else { running.interpreter }, signal);
+            send(if who == "keeper" { running.keeper } else { running.interpreter }, signal);
             let (_, status) = running.end();
             assert!(!status.success(), "{who} {signal}: {status}");
             assert_eq!(modes(&terminal), before, "{who} {signal}: the terminal is not as it was");

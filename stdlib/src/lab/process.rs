@@ -188,7 +188,6 @@ pub struct Inner {
     argv: Vec<String>,
     pid: u32,
     place: String,
-    pidfd: OwnedFd,
     started: Instant,
     state: Mutex<State>,
     changed: Condvar,
@@ -196,6 +195,8 @@ pub struct Inner {
 
 #[derive(Default)]
 struct State {
+    /// Open until the process has ended.
+    pidfd: Option<Arc<OwnedFd>>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     ended: Option<(Ended, Duration)>,
@@ -213,9 +214,8 @@ impl Process {
             argv: argv.to_vec(),
             pid: started.child.id(),
             place: place.net.short(),
-            pidfd,
             started: Instant::now(),
-            state: Mutex::default(),
+            state: Mutex::new(State { pidfd: Some(Arc::new(pidfd)), ..State::default() }),
             changed: Condvar::new(),
         });
         let watched = inner.clone();
@@ -288,13 +288,16 @@ impl Process {
     /// `Timeout` (it goes on), `Interrupted`.
     pub fn wait(&self, lab: &Lab, timeout: Duration) -> Result<Output> {
         let what = || format!("wait for `{}` (pid {})", shown(&self.0.argv), self.0.pid);
-        lab.exec().block_on(timeout, async { readable(self.0.pidfd.as_fd(), "wait for a process").await }).map_err(
-            |error| match error.kind {
-                Kind::Timeout => Error::plain(Kind::Timeout, format!("{}: still alive after {timeout:?}", what()))
-                    .hint("`kill(p)` ends it"),
-                _ => error,
-            },
-        )?;
+        let pidfd = self.0.lock().pidfd.clone();
+        if let Some(pidfd) = pidfd {
+            lab.exec().block_on(timeout, async { readable(pidfd.as_fd(), "wait for a process").await }).map_err(
+                |error| match error.kind {
+                    Kind::Timeout => Error::plain(Kind::Timeout, format!("{}: still alive after {timeout:?}", what()))
+                        .hint("`kill(p)` ends it"),
+                    _ => error,
+                },
+            )?;
+        }
         let state = self.0.lock();
         // The watcher is about to take the status: it needs no more than the processor.
         let patience = Duration::from_secs(5);
@@ -318,7 +321,8 @@ impl Process {
     /// # Errors
     /// The kernel's.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        match crate::exec::signal(self.0.pidfd.as_fd(), signal) {
+        let Some(pidfd) = self.0.lock().pidfd.clone() else { return Ok(()) };
+        match crate::exec::signal(pidfd.as_fd(), signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Error::sys(format!("send {signal} to process {}", self.0.pid), errno)),
         }
@@ -350,7 +354,10 @@ fn watch(started: &mut Started, process: &Inner, tell: impl FnOnce(Ended)) {
         keep(&mut stderr, process, |state| &mut state.stderr);
         if ended && let Some(tell) = tell.take() {
             let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
-            process.lock().ended = Some((ended, process.started.elapsed()));
+            let mut state = process.lock();
+            state.ended = Some((ended, process.started.elapsed()));
+            state.pidfd = None; // the handle may live on for long, and descriptors are few
+            drop(state);
             process.changed.notify_all();
             tell(ended);
         }
