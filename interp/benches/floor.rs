@@ -187,6 +187,14 @@ impl Script {
 
     fn run(&self) -> Fallible<Run> {
         let value = self.interpreter.evaluate(&mut Scope::new(), &self.ast).map_err(|stop| why(&stop))?;
+        // The kernel removes cables a little later. The next run shall find the lab as this one did.
+        let root = self.interpreter.lab.root().net()?;
+        for _ in 0..10_000 {
+            if root.links()?.len() == 1 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         let map = value.try_cast::<Map>().ok_or("the script returns no map")?;
         let get = |key: &str| map.get(key).ok_or_else(|| format!("the script returns no `{key}`"));
         let time = |key| Ok::<_, Box<dyn Error>>(Duration::from_secs_f64(get(key)?.as_float()?));

@@ -5,6 +5,7 @@
 //! overrun ends the request, and the kernel's text stays with the error number. The kernel answers inside
 //! `sendmsg(2)`, so the reply is usually there at the first read and no event loop is woken.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -41,7 +42,8 @@ impl Ask {
     fn flags(self) -> u16 {
         NLM_F_REQUEST
             | match self {
-                Self::Do | Self::Get => NLM_F_ACK,
+                Self::Do => NLM_F_ACK,
+                Self::Get => 0, // the object itself is the acknowledgement
                 Self::Create => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 Self::CreateAndGet => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO,
                 Self::Dump => NLM_F_DUMP,
@@ -85,7 +87,11 @@ impl From<io::Error> for Refusal {
 pub(crate) struct Connection {
     socket: Socket,
     sequence: u32,
-    buffer: Vec<u8>,
+}
+
+thread_local! {
+    /// Where answers are read into: one for all connections, so that it stays in the processor's cache.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Connection {
@@ -103,7 +109,7 @@ impl Connection {
             Ok(socket)
         };
         let socket = open().map_err(|e: io::Error| Error::io("open a netlink socket", &e))?;
-        Ok(Self { socket, sequence: 0, buffer: Vec::with_capacity(64 << 10) })
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// Sends `message` and returns what the kernel answers, read as `R`.
@@ -116,7 +122,11 @@ impl Connection {
         message.header.flags = ask.flags();
         for _ in 0..DUMP_TRIES {
             self.send(&mut message)?;
-            if let Some(replies) = self.replies(ask).await? {
+            let mut buffer = BUFFER.take();
+            buffer.reserve(64 << 10);
+            let replies = self.replies(ask, &mut buffer).await;
+            BUFFER.set(buffer);
+            if let Some(replies) = replies? {
                 return Ok(replies);
             }
             tokio::task::yield_now().await; // others are changing what we list: let them
@@ -135,14 +145,14 @@ impl Connection {
     }
 
     /// The replies to the last request; `None` if it was a dump that has to be repeated.
-    async fn replies<M>(&mut self, ask: Ask) -> Result<Option<Vec<M>>, Refusal>
+    async fn replies<R>(&self, ask: Ask, buffer: &mut Vec<u8>) -> Result<Option<Vec<R>>, Refusal>
     where
-        M: NetlinkDeserializable + Debug,
+        R: NetlinkDeserializable + Debug,
     {
         let (mut replies, mut interrupted) = (Vec::new(), false);
         loop {
-            self.receive().await?;
-            let mut rest = self.buffer.as_slice();
+            self.receive(buffer).await?;
+            let mut rest = buffer.as_slice();
             while rest.len() >= 16 {
                 let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
                 let Some(bytes) = rest.get(..length).filter(|_| length >= 16) else {
@@ -153,10 +163,15 @@ impl Connection {
                 if sequence != self.sequence {
                     continue; // a late reply to a request whose deadline passed
                 }
-                let message = NetlinkMessage::<M>::deserialize(bytes).map_err(|e| undecodable(&e.to_string()))?;
+                let message = NetlinkMessage::<R>::deserialize(bytes).map_err(|e| undecodable(&e.to_string()))?;
                 interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
                 match message.payload {
-                    NetlinkPayload::InnerMessage(reply) => replies.push(reply),
+                    NetlinkPayload::InnerMessage(reply) => {
+                        replies.push(reply);
+                        if ask == Ask::Get {
+                            return Ok(Some(replies));
+                        }
+                    }
                     NetlinkPayload::Done(done) if done.code < 0 => return Err(Errno::from_raw(-done.code).into()),
                     NetlinkPayload::Done(_) => return Ok((!interrupted).then_some(replies)),
                     NetlinkPayload::Error(error) if error.code.is_none() && ask != Ask::Dump => {
@@ -171,11 +186,11 @@ impl Connection {
     }
 
     /// Reads one datagram into the buffer.
-    async fn receive(&mut self) -> Result<(), Refusal> {
+    async fn receive(&self, buffer: &mut Vec<u8>) -> Result<(), Refusal> {
         loop {
-            self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, libc::MSG_TRUNC) {
-                Ok(length) if length > self.buffer.len() => {
+            buffer.clear();
+            match self.socket.recv(buffer, libc::MSG_TRUNC) {
+                Ok(length) if length > buffer.len() => {
                     return Err(undecodable("a datagram larger than 64 KiB"));
                 }
                 Ok(_) => return Ok(()),
