@@ -63,6 +63,8 @@ fn comparable(text: &str) -> String {
         let words = kept.map(|word| match word {
             _ if word.starts_with("fe80:") => "[LINKLOCAL]",
             _ if is_inode(word) => "[INODE]",
+            // The kernel finds out a moment later that it is the other end which is down.
+            "LOWERLAYERDOWN" => "DOWN",
             _ => word,
         });
         words.collect::<Vec<_>>().join(" ")
