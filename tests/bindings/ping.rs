@@ -227,3 +227,23 @@ fn pingall_asks_everybody_and_says_who_is_missing() {
         "#,
     );
 }
+
+/// What was asked while the cable carried nothing is forgotten when it does: or the next ping would wait a second.
+#[test]
+fn a_cable_that_comes_up_has_no_unresolved_neighbours() {
+    Shell::new()
+        .script(
+            r#"
+            let ns1 = netns("netns1");
+            let cable = veth("veth0", ns1, "veth1");
+            up(cable.a, "10.1.1.2/24");
+            check !ping("10.1.1.1", #{timeout: "20ms"}).ok;
+            check "INCOMPLETE" in exec("ip neigh show dev veth0").stdout;
+            up(cable.b, "10.1.1.1/24");
+            check exec("ip neigh show dev veth0").stdout == "";
+            check ping("10.1.1.1").ok;
+            "#,
+        )
+        .run()
+        .success();
+}

@@ -163,7 +163,7 @@ impl Link {
             // The end that was opened first gets its carrier only now. It may be gone: that is not our concern.
             let at = peer.at();
             match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => net.wait_usable(index).map(drop),
+                (Ok(net), Some(index)) => net.wait_usable(index).and_then(|_| net.forget_unresolved(index)),
                 _ => Ok(()),
             }
         })

@@ -26,6 +26,7 @@ pub(crate) mod icmp;
 mod keep;
 pub mod link;
 mod monitor;
+mod neigh;
 pub mod ping;
 pub mod route;
 pub mod sysctl;
