@@ -49,15 +49,14 @@ pub(crate) fn threads() {
         exec(unshare(["pid", "mount", "user", "net"]), "true");
         unshare(["net", "uts", "ipc", "cgroup", "mount", "time"]);
         print(exec(["sh", "-c", "for t in /proc/$PPID/task/*; do for k in net mnt uts ipc pid user cgroup; do readlink $t/ns/$k; done; done | sort | uniq -c"]));
-        print(exec(["sh", "-c", "ls /proc/$PPID/task | wc -l"]));
     "#;
     let text = stdout(&run(script));
     let lines: Vec<&str> = text.lines().collect();
-    let (count, namespaces) = lines.split_last().unwrap();
-    assert_eq!(namespaces.len(), 7, "one namespace of each kind: {text}");
-    assert!(count.parse::<usize>().unwrap() > 30, "there are threads to look at: {text}");
-    for line in namespaces {
-        assert_eq!(line.split_whitespace().next(), Some(*count), "every thread is in each: {text}");
+    assert_eq!(lines.len(), 7, "one namespace of each kind: {text}");
+    // The one thread or other may end while it is looked at.
+    for line in lines {
+        let count = line.split_whitespace().next().and_then(|count| count.parse::<usize>().ok());
+        assert!(count.is_some_and(|count| count > 30), "there are threads to look at: {text}");
     }
 }
 
