@@ -135,28 +135,33 @@ fn modes(terminal: impl AsFd) -> Termios {
     tcgetattr(terminal).unwrap()
 }
 
+/// Thirteen ways to die while the editor has the terminal in its raw mode. (PID 1 of a namespace, which the keeper is,
+/// takes no signal but SIGKILL that it did not ask for.)
 pub(crate) fn restore_the_terminal() {
-    for who in ["interpreter", "keeper"] {
-        for signal in [Signal::SIGKILL, Signal::SIGTERM] {
-            if who == "keeper" && signal == Signal::SIGTERM {
-                continue; // PID 1 of a namespace takes no signal that it did not ask for
-            }
-            let pty = openpty(None, None).unwrap();
-            let terminal = File::from(pty.slave);
-            let before = modes(&terminal);
-            let same = || terminal.try_clone().unwrap();
-            let home = tempfile::tempdir().unwrap();
-            let mut command = Command::new("setsid");
-            command.args(["--ctty", env!("CARGO_BIN_EXE_nslab")]).env("TERM", "xterm").env("HOME", home.path());
-            command.env_remove("XDG_STATE_HOME");
-            let tag = format!("terminal-{who}-{signal}");
-            let running = Running::start(&tag, command.stdin(same()).stdout(same()).stderr(same()));
-            wait_for("the raw mode of the editor", || !modes(&terminal).local_flags.contains(LocalFlags::ICANON));
-            send(if who == "keeper" { running.keeper } else { running.interpreter }, signal);
-            let (_, status) = running.end();
-            assert!(!status.success(), "{who} {signal}: {status}");
-            assert_eq!(modes(&terminal), before, "{who} {signal}: the terminal is not as it was");
-            drop(pty.master);
-        }
+    use Signal::{SIGABRT, SIGHUP, SIGILL, SIGKILL, SIGQUIT, SIGTERM};
+    let all = [SIGKILL, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL];
+    let kinds = [("front", &all[..]), ("keeper", &[SIGKILL]), ("interpreter", &all)];
+    for (who, signal) in kinds.iter().flat_map(|(who, signals)| signals.iter().map(move |signal| (*who, *signal))) {
+        let pty = openpty(None, None).unwrap();
+        let terminal = File::from(pty.slave);
+        let before = modes(&terminal);
+        let same = || terminal.try_clone().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", env!("CARGO_BIN_EXE_nslab")]).env("TERM", "xterm").env("HOME", home.path());
+        command.env_remove("XDG_STATE_HOME");
+        let tag = format!("terminal-{who}-{signal}");
+        let running = Running::start(&tag, command.stdin(same()).stdout(same()).stderr(same()));
+        wait_for("the raw mode of the editor", || !modes(&terminal).local_flags.contains(LocalFlags::ICANON));
+        let pid = match who {
+            "front" => running.front(),
+            "keeper" => running.keeper,
+            _ => running.interpreter,
+        };
+        send(pid, signal);
+        let (_, status) = running.end();
+        assert!(!status.success(), "{who} {signal}: {status}");
+        assert_eq!(modes(&terminal), before, "{who} {signal}: the terminal is not as it was");
+        drop(pty.master);
     }
 }

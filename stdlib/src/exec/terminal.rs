@@ -31,11 +31,13 @@ impl Saved {
         });
     }
 
-    /// As [`Saved::restore`], but only while a process group of the lab has the terminal: else it is the shell's.
+    /// As [`Saved::restore`], but only while a process group of the lab has the terminal, or nobody: else it is the
+    /// shell's.
     ///
-    /// A group outside of our pid namespace has no number here, and shows as 0.
+    /// A group outside of our pid namespace has no number here, and shows as 0. Nobody has it when the front led the
+    /// session: then its death has taken the terminal from all.
     pub(crate) fn restore_if_ours(&self) {
-        if tcgetpgrp(&self.terminal).is_ok_and(|owner| owner.as_raw() > 0) {
+        if tcgetpgrp(&self.terminal).ok().is_none_or(|owner| owner.as_raw() > 0) {
             self.restore();
         }
     }
