@@ -68,7 +68,7 @@ commands! {
     "topo" "" "Draws the lab: namespaces, links, where each cable ends, addresses, states." Nothing topo;
     "vars" "" "Lists the variables with their types." Nothing vars;
     "time" "EXPR" "Evaluates and says how long it took." Input time;
-    "load" "FILE" "Runs a script in this session; its variables stay." Files |repl, args| { load(repl, args); Flow::On };
+    "load" "FILE" "Runs a script in this session; its variables stay." Files |repl, args| { repl.loaded = Some(args.to_owned()); load(repl, args); Flow::On };
     "reload" "" "Runs the last loaded script again." Nothing reload;
     "save" "FILE" "Saves the session as a script that means the same." Files save;
     "edit" "" "Opens the session's script in $EDITOR and runs what comes back." Nothing edit;
@@ -235,7 +235,6 @@ fn load(repl: &mut Repl<'_>, file: &str) {
     }
     match Script::read(std::path::Path::new(file)) {
         Ok(script) => {
-            repl.loaded = Some(file.to_owned());
             let result = repl.session.load(&script.name, &script.text);
             let _ = repl.finish(result);
         }
