@@ -105,6 +105,48 @@ l.pad(2000000000, 7);"#;
 names.map(|name| netns(name));"#;
 }
 
+/// The same for inputs of a session, typed one after another: the last one goes wrong.
+macro_rules! mistakes_in_a_session {
+    ($($name:ident, $status:literal, $inputs:literal $(, $file:literal = $text:literal)*;)*) => {$(
+        #[test]
+        fn $name() {
+            let outcome = Shell::new().stdin($inputs) $(.file($file, $text))*.run().status($status);
+            is_recorded(concat!("errors/", stringify!($name), ".txt"), outcome.errors());
+        }
+    )*};
+}
+
+mistakes_in_a_session! {
+    an_error_in_a_function_of_an_earlier_input, 2, r#"fn eth0_of(ns) { up(ns, "eth0") }
+fn build(name) { eth0_of(netns(name)) }
+let unrelated = "a line that is as long as the others";
+build("h1")"#;
+    an_error_in_a_closure_of_an_earlier_input, 2, r#"let broken = |n| n.nothing();
+fn apply(f) { f.call(7) }
+apply(broken)"#;
+    an_error_in_a_function_given_by_its_name, 2, r#"fn broken(n) { n.nothing() }
+fn apply(f) { f.call(7) }
+apply(broken)"#;
+    an_error_in_a_loaded_file, 2, r#":load lab/nodes.rhai
+let first = "h1";
+node(first)"#,
+        "lab/nodes.rhai" = r#"import "names" as names;
+
+fn node(name) {
+    names::check_name(name)
+}
+"#,
+        "lab/names.rhai" = r#"fn check_name(name) {
+    open_netns(name)
+}
+"#;
+    a_function_of_an_earlier_input_misspelt, 2, "fn connect_all(x) { x }\nconect_all(3)";
+    a_variable_of_an_earlier_input_misspelt, 2, "let router = 1;\nruoter + 1";
+    a_closure_that_leaves_its_module, 2, r#"import "lib" as lib;
+lib::adder(2).call(3)"#,
+        "lib.rhai" = "fn adder(n) { |m| n + m }";
+}
+
 #[test]
 fn a_mistake_on_the_command_line() {
     let outcome = Shell::new().command(["-c", "pign(\"127.0.0.1\")"]).run().status(2).stdout("");

@@ -14,6 +14,7 @@ mod cli;
 mod common;
 mod errors;
 mod hostile;
+mod session;
 mod tidy;
 
 /// The folder of the workspace.

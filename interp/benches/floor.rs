@@ -180,7 +180,7 @@ struct Script {
 impl Script {
     fn compile(workload: &Workload) -> Fallible<Self> {
         let args: Vec<String> = workload.args.iter().map(ToString::to_string).collect();
-        let interpreter = Interpreter::new(Lab::here(None)?, None, &args);
+        let mut interpreter = Interpreter::new(Lab::here(None)?, None, &args);
         let ast = interpreter.compile(&Scope::new(), workload.name, workload.script).map_err(|stop| why(&stop))?;
         Ok(Self { interpreter, ast })
     }

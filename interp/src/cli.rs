@@ -11,7 +11,7 @@ use stdlib::lab::{Journal, host};
 
 use crate::doctor;
 use crate::run::{self, After, Job};
-use crate::sources::Script;
+use crate::sources::{Folder, Script};
 
 /// A script or usage error.
 pub const FAILED: u8 = 2;
@@ -114,7 +114,7 @@ fn read(path: &Path) -> Result<Script, String> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(|e| format!("cannot read standard input: {e}"))?;
-        return Ok(Script::new("<stdin>", text, None));
+        return Ok(Script::new("<stdin>", text, Folder::current()));
     }
     Script::read(path)
 }

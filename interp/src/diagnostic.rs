@@ -6,10 +6,23 @@ use std::ops::Range;
 use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
 use rhai::{EvalAltResult, LexError, Map, ParseErrorType, Position};
 use stdlib::bindings;
-use stdlib::catalog::Catalog;
+use stdlib::catalog::{Catalog, Function};
 
+use crate::functions::{is_closure, offset};
 use crate::sources::Sources;
 use crate::suggest::nearest;
+
+/// What there is, for a name that is not: the nearest one is offered.
+pub struct Known<'a> {
+    /// What nslab brings.
+    pub catalog: &'a Catalog,
+    /// What was read.
+    pub sources: &'a Sources,
+    /// Functions of scripts and of earlier inputs.
+    pub functions: Vec<&'a str>,
+    /// Variables of earlier inputs.
+    pub variables: Vec<&'a str>,
+}
 
 /// A place in a source.
 #[derive(Clone, Debug)]
@@ -42,10 +55,11 @@ struct Walk<'a> {
 impl Diagnostic {
     /// The diagnostic of `error`, which came out of the source `name`.
     #[must_use]
-    pub fn of(error: &EvalAltResult, name: &str, catalog: &Catalog, sources: &Sources) -> Self {
+    pub fn of(error: &EvalAltResult, name: &str, known: &Known<'_>) -> Self {
+        let sources = known.sources;
         let mut walk = Walk { sources, calls: Vec::new() };
         let (root, source) = walk.down(error, name);
-        let (mut message, mut hint) = explain(root, catalog, sources.get(&source).as_deref().unwrap_or_default());
+        let (mut message, mut hint) = explain(root, known, sources.get(&source).as_deref().unwrap_or_default());
         let mut is_check = false;
         let mut place = (source, root.position());
         if let EvalAltResult::ErrorRuntime(value, _) = root {
@@ -106,7 +120,7 @@ impl Walk<'_> {
         match error {
             EvalAltResult::ErrorInFunctionCall(function, inside, inner, at) => {
                 if let Some(spot) = spot(self.sources, source, *at) {
-                    let name = if function.starts_with("anon$") { "closure".into() } else { format!("`{function}`") };
+                    let name = if is_closure(function) { "closure".into() } else { format!("`{function}`") };
                     self.calls.push((format!("{name} called from here"), spot));
                 }
                 let inside = if inside.is_empty() { source } else { inside };
@@ -132,36 +146,27 @@ fn place_in(map: &Map) -> Option<(String, Position)> {
 /// The word, or the quoted text, that begins at a position. Rhai counts characters, files have bytes.
 fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
     let text = sources.get(source)?;
-    let number = at.line()?;
-    let mut start = 0;
-    let mut lines = text.split_inclusive('\n');
-    for line in lines.by_ref().take(number - 1) {
-        start += line.len();
-    }
-    let line = lines.next().unwrap_or_default().trim_end_matches(['\n', '\r']);
-    let column = at.position().unwrap_or(1).saturating_sub(1);
-    let offset = line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset);
-    let rest = &line[offset..];
+    let begin = offset(&text, at)?;
+    let rest = text[begin..].lines().next().unwrap_or_default();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
     let quoted = rest.strip_prefix('"').and_then(|text| text.find('"')).map(|end| end + 2);
     let length = if word > 0 { word } else { quoted.unwrap_or_else(|| rest.chars().next().map_or(0, char::len_utf8)) };
-    let begin = start + offset;
     Some(Spot { source: source.into(), span: begin..begin + length })
 }
 
 /// What went wrong in words of ours, and what to do next.
-fn explain(error: &EvalAltResult, catalog: &Catalog, text: &str) -> (String, Option<String>) {
+fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     use EvalAltResult::{
         ErrorAssignmentToConstant, ErrorDataRace, ErrorDataTooLarge, ErrorDotExpr, ErrorFunctionNotFound, ErrorParsing,
         ErrorPropertyNotFound, ErrorRuntime, ErrorStackOverflow, ErrorVariableNotFound,
     };
     match error {
-        ErrorParsing(error, at) => parsing(error, *at, catalog, text),
-        ErrorFunctionNotFound(signature, _) => no_function(signature, catalog, text),
-        ErrorVariableNotFound(name, _) => no_variable(name, catalog, text),
+        ErrorParsing(error, at) => parsing(error, *at, known, text),
+        ErrorFunctionNotFound(signature, _) => no_function(signature, known, text),
+        ErrorVariableNotFound(name, _) => no_variable(name, known, text),
         ErrorPropertyNotFound(name, _) => no_key(name, text),
-        ErrorDotExpr(message, _) => no_property(message, catalog),
+        ErrorDotExpr(message, _) => no_property(message, known.catalog),
         ErrorDataRace(..) => (
             "a value is used by a method call and by the closure it was given".into(),
             Some(
@@ -190,9 +195,9 @@ fn explain(error: &EvalAltResult, catalog: &Catalog, text: &str) -> (String, Opt
     }
 }
 
-fn parsing(error: &ParseErrorType, at: Position, catalog: &Catalog, text: &str) -> (String, Option<String>) {
+fn parsing(error: &ParseErrorType, at: Position, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     match error {
-        ParseErrorType::VariableUndefined(name) => no_variable(name, catalog, text),
+        ParseErrorType::VariableUndefined(name) => no_variable(name, known, text),
         ParseErrorType::MissingToken(token, _) if token == ";" && at_the_end(text, at) && open_braces(text) > 0 => {
             ("a `}` is missing at the end".into(), Some("every `{` needs its `}`".into()))
         }
@@ -240,16 +245,22 @@ fn lower(text: &str) -> String {
 }
 
 /// `Function not found: brige (NetNs, &str | ImmutableString | String)`.
-fn no_function(signature: &str, catalog: &Catalog, text: &str) -> (String, Option<String>) {
+fn no_function(signature: &str, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     let (name, args) = signature.split_once(" (").unwrap_or((signature, ")"));
     let args = args
         .trim_end_matches(')')
         .replace("&str | ImmutableString | String", "string")
         .replace("i64", "int")
         .replace("f64", "float");
-    let known: Vec<_> = catalog.functions.iter().filter(|function| function.name == name).collect();
-    if !known.is_empty() {
-        let usage: Vec<String> = known.iter().map(|function| function.signature()).collect();
+    if is_closure(name) {
+        return (
+            "a closure that a module made cannot be called outside of it".into(),
+            Some("let the module's function call it, or return a value instead".into()),
+        );
+    }
+    let functions = &known.catalog.functions;
+    let usage: Vec<String> = functions.iter().filter(|f| f.name == name).map(Function::signature).collect();
+    if !usage.is_empty() {
         let text = if args.is_empty() {
             format!("`{name}` needs an argument")
         } else {
@@ -258,15 +269,16 @@ fn no_function(signature: &str, catalog: &Catalog, text: &str) -> (String, Optio
         return (text, Some(format!("usage: {}", usage.join("\n       "))));
     }
     // A property that is called like a function is a common slip.
-    if catalog.types.iter().any(|of| of.name == args && of.properties.iter().any(|p| p.name == name)) {
+    if known.catalog.types.iter().any(|of| of.name == args && of.properties.iter().any(|p| p.name == name)) {
         return (
             format!("`{name}` is a property of {args}, not a function"),
             Some(format!("write `.{name}` without parentheses")),
         );
     }
-    let own = defined(text, &["fn "]);
-    let near = nearest(name, catalog.functions.iter().map(|f| f.name.as_str()).chain(own.iter().map(String::as_str)));
-    let hint = near.map(|near| match catalog.functions.iter().find(|function| function.name == near) {
+    let written = defined(text, &["fn "]);
+    let own = known.functions.iter().copied().chain(written.iter().map(String::as_str));
+    let near = nearest(name, functions.iter().map(|f| f.name.as_str()).chain(own));
+    let hint = near.map(|near| match functions.iter().find(|function| function.name == near) {
         Some(function) => format!("did you mean `{}`?", function.signature()),
         None => format!("did you mean `{near}`?"),
     });
@@ -274,14 +286,15 @@ fn no_function(signature: &str, catalog: &Catalog, text: &str) -> (String, Optio
     (format!("no function `{name}`{on}"), hint)
 }
 
-fn no_variable(name: &str, catalog: &Catalog, text: &str) -> (String, Option<String>) {
-    if let Some(function) = catalog.functions.iter().find(|function| function.name == name) {
+fn no_variable(name: &str, known: &Known<'_>, text: &str) -> (String, Option<String>) {
+    if let Some(function) = known.catalog.functions.iter().find(|function| function.name == name) {
         return (format!("`{name}` is a function"), Some(format!("call it: `{}`", function.signature())));
     }
     let own = defined(text, &["let ", "const ", "for ", "|", ", "]);
-    let hint = match nearest(name, own.iter().map(String::as_str)) {
+    let all = own.iter().map(String::as_str).chain(known.variables.iter().copied());
+    let hint = match nearest(name, all) {
         Some(near) => Some(format!("did you mean `{near}`?")),
-        None if own.contains(name) => {
+        None if own.contains(name) || known.variables.contains(&name) => {
             Some("functions do not see the variables of the script: pass it as an argument".to_owned())
         }
         None => Some(format!("make it first: `let {name} = …;`")),

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod doctor;
 pub mod engine;
+pub mod functions;
 pub mod interpreter;
 mod output;
 mod reference;

@@ -8,15 +8,16 @@ use std::thread;
 use rhai::{Dynamic, Scope};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
+use stdlib::catalog::Catalog;
 use stdlib::exec::front;
 use stdlib::lab::{Journal, Lab};
 
 use crate::cli::{FAILED, complain};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Known};
 use crate::engine::{STACK, for_syntax};
 use crate::interpreter::{Interpreter, Stop};
 use crate::session::Session;
-use crate::sources::{Script, Sources};
+use crate::sources::{Folder, Script, Sources};
 use crate::{reference, repl};
 
 /// What to do.
@@ -102,12 +103,12 @@ fn evaluate(job: &Job, lab: &Arc<Lab>, mut signals: Signals) -> io::Result<u8> {
 fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
     match job {
         Job::Script { script, args, after } => {
-            let interpreter = Interpreter::new(lab.clone(), script.folder.clone(), args);
             if *after == After::End {
-                return report(&whole(&interpreter, &script.name, &script.text).map(drop));
+                let mut interpreter = Interpreter::new(lab.clone(), script.folder.clone(), args);
+                return report(&whole(&mut interpreter, &script.name, &script.text).map(drop));
             }
-            let mut session = Session::new(interpreter);
-            let result = session.load(&script.name, &script.text).map(drop);
+            let mut session = Session::new(Interpreter::new(lab.clone(), Folder::current(), args));
+            let result = session.load(script).map(drop);
             let status = report(&result);
             let failed = matches!(&result, Err(Stop::Failed(diagnostic)) if diagnostic.is_check);
             match (after, &result) {
@@ -120,8 +121,8 @@ fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
             }
         }
         Job::Expression(text) => {
-            let interpreter = Interpreter::new(lab.clone(), None, &[]);
-            let result = whole(&interpreter, "<command line>", text);
+            let mut interpreter = Interpreter::new(lab.clone(), Folder::current(), &[]);
+            let result = whole(&mut interpreter, "<command line>", text);
             if let Ok(Some(shown)) = result.as_ref().map(|value| interpreter.show(value)) {
                 let _ = writeln!(io::stdout(), "{shown}");
             }
@@ -132,11 +133,11 @@ fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
             let _ = write!(io::stdout(), "{}", reference::markdown(&interpreter.catalog));
             0
         }
-        Job::Repl => repl::main(Interpreter::new(lab.clone(), None, &[])),
+        Job::Repl => repl::main(Interpreter::new(lab.clone(), Folder::current(), &[])),
     }
 }
 
-fn whole(interpreter: &Interpreter, name: &str, text: &str) -> Result<Dynamic, Stop> {
+fn whole(interpreter: &mut Interpreter, name: &str, text: &str) -> Result<Dynamic, Stop> {
     let mut scope = Scope::new();
     let ast = interpreter.compile(&scope, name, text)?;
     interpreter.evaluate(&mut scope, &ast)
@@ -170,8 +171,13 @@ pub fn check(scripts: &[PathBuf]) -> u8 {
                 Ok(script) => {
                     sources.add(&script.name, &script.text);
                     if let Err(error) = engine.compile(&script.text) {
-                        let catalog = stdlib::catalog::Catalog::default();
-                        show(&Diagnostic::of(&error.into(), &script.name, &catalog, &sources));
+                        let known = Known {
+                            catalog: &Catalog::default(),
+                            sources: &sources,
+                            functions: Vec::new(),
+                            variables: Vec::new(),
+                        };
+                        show(&Diagnostic::of(&error.into(), &script.name, &known));
                         status = FAILED;
                     }
                 }

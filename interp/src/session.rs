@@ -4,6 +4,7 @@ use rhai::{AST, ASTNode, Dynamic, Expr, Scope, Stmt};
 use stdlib::lab::{NetNs, Place};
 
 use crate::interpreter::{Interpreter, Stop};
+use crate::sources::Script;
 
 /// One input and what came of it.
 #[derive(Clone, Debug)]
@@ -21,7 +22,6 @@ pub struct Session {
     /// The interpreter.
     pub interpreter: Interpreter,
     scope: Scope<'static>,
-    functions: AST,
     log: Vec<Entry>,
     lines: usize,
     place: Option<(String, NetNs)>,
@@ -31,7 +31,7 @@ impl Session {
     /// An empty session.
     #[must_use]
     pub fn new(interpreter: Interpreter) -> Self {
-        Self { interpreter, scope: Scope::new(), functions: AST::empty(), log: Vec::new(), lines: 0, place: None }
+        Self { interpreter, scope: Scope::new(), log: Vec::new(), lines: 0, place: None }
     }
 
     /// Evaluates one input; its value is also `it` afterwards.
@@ -40,19 +40,18 @@ impl Session {
     /// What ended it; the session goes on with what was there before the failing statement.
     pub fn evaluate(&mut self, text: &str) -> Result<Dynamic, Stop> {
         self.lines += 1;
-        let name = format!("<line {}>", self.lines);
-        self.load(&name, text)
+        let result = self.run(&format!("<input {}>", self.lines), text);
+        self.note(text, result)
     }
 
     /// Evaluates a whole script, which becomes part of this one.
     ///
     /// # Errors
     /// As [`Session::evaluate`].
-    pub fn load(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
-        let result = self.run(name, text);
-        let place = self.place.as_ref().map(|(expression, _)| expression.clone());
-        self.log.push(Entry { text: text.to_owned(), ok: result.is_ok(), place });
-        result
+    pub fn load(&mut self, script: &Script) -> Result<Dynamic, Stop> {
+        self.interpreter.import_from(script.folder.as_ref());
+        let result = self.execute(&script.name, &script.text);
+        self.note(&script.text, result)
     }
 
     /// Evaluates a text that errors call `name`, in the session's scope; it is not remembered.
@@ -60,12 +59,20 @@ impl Session {
     /// # Errors
     /// As [`Session::evaluate`].
     pub fn run(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
+        self.interpreter.import_from(None);
+        self.execute(name, text)
+    }
+
+    fn note(&mut self, text: &str, result: Result<Dynamic, Stop>) -> Result<Dynamic, Stop> {
+        let place = self.place.as_ref().map(|(expression, _)| expression.clone());
+        self.log.push(Entry { text: text.to_owned(), ok: result.is_ok(), place });
+        result
+    }
+
+    fn execute(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
         self.interpreter.lab.exec().resume();
         let ast = self.interpreter.compile(&self.scope, name, text)?;
-        let mut merged = self.functions.merge(&ast);
-        merged.set_source(name);
-        let result = self.interpreter.evaluate(&mut self.scope, &merged);
-        self.functions = merged.clone_functions_only();
+        let result = self.interpreter.evaluate(&mut self.scope, &ast);
         // A shadowed handle is still in the scope, and would keep its namespace alive.
         self.scope = self.scope.clone_visible();
         self.keep_imports(&ast);
@@ -118,7 +125,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.leave();
         self.scope = Scope::new();
-        self.functions = AST::empty();
+        self.interpreter.forget();
         self.log.clear();
     }
 
@@ -131,12 +138,6 @@ impl Session {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Dynamic> {
         self.variables().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    /// The functions that were defined: the name, and how they are called.
-    #[must_use]
-    pub fn functions(&self) -> Vec<(String, String)> {
-        self.functions.iter_functions().map(|function| (function.name.to_owned(), function.to_string())).collect()
     }
 
     /// The inputs so far.

@@ -17,20 +17,48 @@ const DEPTH: usize = 16;
 /// Modules that come with nslab: `import "std/NAME" as name`.
 const EMBEDDED: [(&str, &str); 1] = [("std/topo", include_str!("../../scripts/lib/topo.rhai"))];
 
+/// A folder, held open: scripts import what is below it.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// What the user calls it; empty for the current one.
+    shown: PathBuf,
+    fd: Arc<OwnedFd>,
+}
+
+impl Folder {
+    /// Opens it; none if that is not possible.
+    #[must_use]
+    pub fn open(path: &Path) -> Option<Self> {
+        let opened = File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()?;
+        Some(Self { shown: path.to_owned(), fd: Arc::new(opened.into()) })
+    }
+
+    /// The one that the program was started in: what is typed imports from there.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        Self::open(Path::new(""))
+    }
+
+    /// What errors call the file `key` in it.
+    fn source(&self, key: &Path) -> String {
+        self.shown.join(key).to_string_lossy().into_owned()
+    }
+}
+
 /// A script, read before the lab was made.
 pub struct Script {
     /// What errors call it.
     pub name: String,
     /// Its text.
     pub text: String,
-    /// Its folder, held open: imports are looked for below it.
-    pub folder: Option<Arc<OwnedFd>>,
+    /// Its folder: imports are looked for below it.
+    pub folder: Option<Folder>,
 }
 
 impl Script {
     /// A script from elsewhere than a file.
     #[must_use]
-    pub fn new(name: &str, text: String, folder: Option<Arc<OwnedFd>>) -> Self {
+    pub fn new(name: &str, text: String, folder: Option<Folder>) -> Self {
         Self { name: name.into(), text: without_shebang(text), folder }
     }
 
@@ -44,9 +72,7 @@ impl Script {
         let text = String::from_utf8(bytes).map_err(|e| {
             format!("cannot read `{}`: byte {} is not UTF-8 text", path.display(), e.utf8_error().valid_up_to() + 1)
         })?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = File::open(parent).ok().map(|folder| Arc::new(folder.into()));
-        Ok(Self::new(&path.to_string_lossy(), text, folder))
+        Ok(Self::new(&path.to_string_lossy(), text, path.parent().and_then(Folder::open)))
     }
 }
 
@@ -85,23 +111,32 @@ impl Sources {
     }
 }
 
+/// Which module an import means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    /// Its path below the folder, or `std/NAME`.
+    key: String,
+    /// What errors call it.
+    source: String,
+}
+
 /// Finds imported modules: below the script's folder, then among those that come with nslab.
 pub struct Resolver {
-    folder: Option<Arc<OwnedFd>>,
+    folder: Option<Folder>,
     sources: Arc<Sources>,
-    loading: Mutex<Vec<String>>,
+    loading: Mutex<Vec<Found>>,
     loaded: Mutex<BTreeMap<String, Shared<Module>>>,
 }
 
 impl Resolver {
     /// A resolver for scripts in `folder`.
     #[must_use]
-    pub fn new(folder: Option<Arc<OwnedFd>>, sources: Arc<Sources>) -> Self {
+    pub fn new(folder: Option<Folder>, sources: Arc<Sources>) -> Self {
         Self { folder, sources, loading: Mutex::default(), loaded: Mutex::default() }
     }
 
-    /// Key and text of a module: the key is its path below the folder, or `std/NAME`.
-    fn find(&self, importer: Option<&str>, path: &str) -> Result<(String, String), String> {
+    /// The module that `path` means in the module `importer`, and its text.
+    fn find(&self, importer: Option<&str>, path: &str) -> Result<(Found, String), String> {
         let wanted = if Path::new(path).extension() == Some(OsStr::new("rhai")) {
             path.to_owned()
         } else {
@@ -115,13 +150,14 @@ impl Resolver {
                 return Err("imports stay below the script's folder: no absolute path, no `..` out of it".into());
             };
             if let Some(folder) = &self.folder
-                && let Some(text) = read_below(folder, &candidate)?
+                && let Some(text) = read_below(&folder.fd, &candidate)?
             {
-                return Ok((candidate.to_string_lossy().into_owned(), text));
+                let key = candidate.to_string_lossy().into_owned();
+                return Ok((Found { key, source: folder.source(&candidate) }, text));
             }
         }
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == path) {
-            return Ok(((*name).to_owned(), (*text).to_owned()));
+            return Ok((Found { key: (*name).to_owned(), source: (*name).to_owned() }, (*text).to_owned()));
         }
         let known: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
         Err(format!("there is no `{wanted}` below the script's folder, and nslab brings only: {}", known.join(", ")))
@@ -130,14 +166,14 @@ impl Resolver {
     fn load(
         &self,
         engine: &Engine,
-        key: &str,
+        source: &str,
         text: String,
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        self.sources.add(key, &text);
-        let in_module = |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(key.into(), error, pos));
+        self.sources.add(source, &text);
+        let in_module = |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(source.into(), error, pos));
         let mut ast: AST = engine.compile(without_shebang(text)).map_err(|e| in_module(e.into()))?;
-        ast.set_source(key);
+        ast.set_source(source);
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
         Ok(module.into())
     }
@@ -183,24 +219,24 @@ impl ModuleResolver for Resolver {
             map.insert("hint".into(), why.into());
             Box::new(EvalAltResult::ErrorRuntime(map.into(), pos))
         };
-        let lock = |list: &'_ Mutex<Vec<String>>| list.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let loading = lock(&self.loading);
-        let importer = source.filter(|source| loading.iter().any(|key| key == source));
-        let (key, text) = self.find(importer, path).map_err(fail)?;
-        if let Some(module) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let importer = loading.iter().find(|found| Some(found.source.as_str()) == source);
+        let (found, text) = self.find(importer.map(|found| found.key.as_str()), path).map_err(fail)?;
+        if let Some(module) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&found.key) {
             return Ok(module.clone());
         }
-        if loading.contains(&key) {
-            return Err(fail(format!("it imports itself: {} -> {key}", loading.join(" -> "))));
+        if loading.contains(&found) {
+            let way: Vec<&str> = loading.iter().chain([&found]).map(|found| found.key.as_str()).collect();
+            return Err(fail(format!("it imports itself: {}", way.join(" -> "))));
         }
         if loading.len() >= DEPTH {
             return Err(fail(format!("imports nest deeper than {DEPTH}")));
         }
-        self.loading.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
-        let module = self.load(engine, &key, text, pos);
+        self.loading.lock().unwrap_or_else(PoisonError::into_inner).push(found.clone());
+        let module = self.load(engine, &found.source, text, pos);
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let module = module?;
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(key, module.clone());
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(found.key, module.clone());
         Ok(module)
     }
 }

@@ -194,10 +194,8 @@ fn vars(repl: &mut Repl<'_>, _: &str) -> Flow {
     for (name, of) in Live::of(&repl.session).variables() {
         let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{name:<16} {of}\n"));
     }
-    for (_, shown) in repl.session.functions() {
-        text.push_str("fn ");
-        text.push_str(&shown);
-        text.push('\n');
+    for function in repl.session.interpreter.functions() {
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("fn {}\n", function.signature));
     }
     repl.say(text.trim_end());
     Flow::On
@@ -235,7 +233,7 @@ fn load(repl: &mut Repl<'_>, file: &str) {
     }
     match Script::read(std::path::Path::new(file)) {
         Ok(script) => {
-            let result = repl.session.load(&script.name, &script.text);
+            let result = repl.session.load(&script);
             let _ = repl.finish(result);
         }
         Err(text) => repl.complain(&text),

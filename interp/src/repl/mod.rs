@@ -256,13 +256,11 @@ impl Repl<'_> {
 
     /// `??name`: the source of a function of the session.
     fn source_of(&mut self, name: &str) {
-        let log = self.session.log();
-        let marker = format!("fn {name}");
-        let found =
-            log.iter().rev().find(|entry| entry.ok && entry.text.contains(&marker)).map(|entry| entry.text.clone());
-        match found {
-            Some(text) => self.say(&text),
-            None => self.help(name),
+        let functions = self.session.interpreter.functions().iter();
+        let texts: Vec<&str> = functions.filter(|known| known.name == name).map(|known| known.text.as_str()).collect();
+        match texts.join("\n\n") {
+            text if text.is_empty() => self.help(name),
+            text => self.say(&text),
         }
     }
 

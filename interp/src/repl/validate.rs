@@ -39,6 +39,11 @@ fn lies_behind(error: &ParseError, text: &str) -> bool {
                 _ => true,
             }
         }
+        // What it documents is still to come.
+        ParseErrorType::WrongDocComment => {
+            let last = text.trim_end().lines().last().unwrap_or_default().trim_start();
+            last.contains("///") || last.ends_with("*/")
+        }
         _ => {
             let lines: Vec<&str> = text.split('\n').collect();
             let end = (lines.len(), lines.last().map_or(0, |last| last.chars().count()));
@@ -94,6 +99,9 @@ mod tests {
             "1 +",
             "#{a:",
             "within ns {\n  up(\"lo\");",
+            "/// Doubles.",
+            "let a = 1; /// Doubles.\n",
+            "/** Doubles. */",
         ] {
             assert!(validator.is_incomplete(text), "{text}");
         }
@@ -102,9 +110,18 @@ mod tests {
     #[test]
     fn whole_and_wrong_inputs_do_not() {
         let validator = Validator::default();
-        for text in
-            ["1", "let x = 1", "within ns { }", "\"open", "1 + )", "let 1", "/* a /* b */ */ 1", "// {", "x = \"/*\""]
-        {
+        for text in [
+            "1",
+            "let x = 1",
+            "within ns { }",
+            "\"open",
+            "1 + )",
+            "let 1",
+            "/* a /* b */ */ 1",
+            "// {",
+            "x = \"/*\"",
+            "/// Doubles.\n1",
+        ] {
             assert!(!validator.is_incomplete(text), "{text}");
         }
     }

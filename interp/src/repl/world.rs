@@ -41,7 +41,7 @@ impl Live {
             lab: session.interpreter.lab.clone(),
             current: session.current(),
             variables: session.variables().map(variable).collect(),
-            functions: session.functions(),
+            functions: session.interpreter.functions().iter().map(|f| (f.name.clone(), f.signature.clone())).collect(),
         }
     }
 }

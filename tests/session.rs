@@ -1,0 +1,86 @@
+//! What a session remembers from one input to the next, without a terminal.
+
+use crate::common::Shell;
+
+#[track_caller]
+fn says(inputs: &str, expected: &str) {
+    Shell::new().stdin(inputs).run().success().stdout(expected);
+}
+
+#[test]
+fn functions_are_kept_and_replaced() {
+    says("fn f() { 1 }\nfn g() { f() + 10 }\nfn f() { 2 }\ng()", "12\n");
+    says("fn f() { 1 }\nfn f(a) { a }\nf() + f(5)", "6\n");
+    says("fn fact(n) { if n < 2 { 1 } else { n * fact(n - 1) } }\nfact(5)", "120\n");
+    says("fn ping(a) { `mine ${a}` }\nping(\"x\")", "mine x\n"); // one of nslab's names
+    says("fn int.twice() { this * 2 }\nlet n = 21;\nn.twice()", "42\n");
+}
+
+#[test]
+fn functions_are_values() {
+    says(
+        "fn twice(x) { x * 2 }\nlet t = twice;\nt.call(4)\n[1, 2].map(twice)\n[3].map(Fn(\"twice\"))",
+        "8\n[2, 4]\n[6]\n",
+    );
+    says("fn twice(x) { x * 2 }\nlet t = Fn(\"twice\");\nfn twice(x) { x * 3 }\nt.call(4)", "12\n");
+    says("let n = 1;\nlet count = || { n += 1; n };\ncount.call()\ncount.call()\nn", "2\n3\n3\n");
+}
+
+#[test]
+fn functions_see_constants_of_earlier_inputs() {
+    says("const N = 4;\nfn n() { global::N }\nn()\nconst N = 5;\nn()", "4\n5\n");
+    says("const N = 4; fn n() { global::N } n()", "4\n");
+    let file = "const NAME = \"r1\";\nfn name() { global::NAME }\n";
+    Shell::new().file("a.rhai", file).stdin(":load a.rhai\nname()").run().success().stdout("r1\n");
+}
+
+#[test]
+fn imports_are_read_from_the_folder_of_whoever_imports() {
+    let shell = || {
+        Shell::new()
+            .file("tools.rhai", "fn one() { 1 }")
+            .file("lab/tools.rhai", "fn one() { 100 }")
+            .file("lab/a.rhai", "import \"tools\" as t; fn a() { t::one() } let b = t::one();")
+    };
+    shell().stdin("import \"tools\" as t\nt::one()\nfn f() { t::one() + 1 }\nf()").run().success().stdout("1\n2\n");
+    shell().stdin(":load lab/a.rhai\nb\na()\nimport \"tools\" as u\nu::one()").run().success().stdout("100\n100\n1\n");
+    shell().command(["-c", "import \"tools\" as t; t::one()"]).run().success().stdout("1\n");
+    shell().command(["run", "-"]).stdin("import \"tools\" as t; print(t::one());").run().success().stdout("1\n");
+}
+
+#[test]
+fn a_file_is_read_again_by_reload_with_what_it_imports() {
+    let write = "exec([\"sh\", \"-c\", \"echo 'fn one() { 2 }' > tools.rhai; echo 'x += 40;' >> a.rhai\"]);\n";
+    Shell::new()
+        .file("tools.rhai", "fn one() { 1 }")
+        .file("a.rhai", "import \"tools\" as t; let x = t::one();\n")
+        .stdin(format!(":load a.rhai\nx\n{write}:reload\nx"))
+        .run()
+        .success()
+        .stdout("1\n42\n");
+}
+
+#[test]
+fn the_editor_gets_the_session_and_what_it_leaves_is_run() {
+    let shell = || Shell::new().stdin("let ns1 = netns(\"n1\");\nlet x = 1;\n:edit\nx\nns1.name\nnetns_list().len");
+    shell().env("EDITOR", "sed -i 's/x = 1/x = 42/; s/n1/n2/'").run().success().stdout("42\nn2\n1\n");
+    let refused = shell().env("EDITOR", "false").run().status(2);
+    refused.stderr_contains("`false` ended with 1: nothing was run");
+}
+
+#[test]
+fn the_source_of_a_function_is_shown_alone() {
+    says(
+        "let a = 1; /// Doubles.\nfn twice(x) {\n    x * 2 // \u{e4}\n} fn other() { 3 }\n??twice\n??other",
+        "/// Doubles.\nfn twice(x) {\n    x * 2 // \u{e4}\n}\nfn other() { 3 }\n",
+    );
+}
+
+#[test]
+fn reset_forgets_everything() {
+    let inputs =
+        "let ns1 = netns(\"n1\");\nfn f() { 1 }\nimport \"std/topo\" as topo\n:reset\n:vars\nnetns_list().len\nf()";
+    Shell::new().stdin(inputs).run().status(2).stdout("\n0\n").stderr_contains("no function `f`");
+    let inputs = "import \"std/topo\" as topo\n:reset\ntopo::lan([], \"10\")";
+    Shell::new().stdin(inputs).run().status(2).stderr_contains("topo");
+}
