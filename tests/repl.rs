@@ -119,8 +119,15 @@ fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
     repl.line("let p = start(\"sleep 600\")").prompt("nslab> ");
     repl.line("up(\"lo\"); let dark = veth(\"v0\", ns1, \"v1\"); up(dark.a, \"10.9.9.1/24\"); up(dark.b);")
         .prompt("nslab> ");
+    repl.line("import \"std/topo\" as topo").prompt("nslab> ");
+    repl.line(
+        "let deaf = topo::lan([\"h1\", \"h2\", \"h3\", \"h4\", \"h5\", \"h6\", \"h7\", \"h8\"], \"10.0.0\").nodes;",
+    )
+    .prompt("nslab> ");
+    repl.line("for node in deaf { sysctl(node, \"net.ipv4.icmp_echo_ignore_all\", 1); }").prompt("nslab> ");
     for waits in [
         "loop {}",
+        "pingall(deaf, #{timeout: \"10m\"})",
         "sleep(600)",
         "sleep(\"10m\")",
         "ping(\"127.0.0.1\", #{count: 1000, interval: \"1s\"})",

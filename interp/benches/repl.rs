@@ -1,13 +1,15 @@
-//! The REPL's figures: the first prompt, the work of a keystroke, completion in a large lab.
+//! The REPL's figures: the first prompt, the work of a keystroke, completion in a large lab, how soon Ctrl-C acts.
 #![allow(clippy::disallowed_methods, reason = "a benchmark starts the program")]
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use interp::engine;
-use interp::interpreter::Interpreter;
+use interp::interpreter::{Interpreter, Stop};
 use interp::repl::complete::complete;
 use interp::repl::highlight::highlight;
 use interp::repl::hint::signature;
@@ -80,8 +82,57 @@ fn in_the_lab() -> u8 {
         });
         row("a keystroke on 200 lines: colour, hint, validate", 5.0, &keystroke);
     };
-    let worker = std::thread::Builder::new().stack_size(engine::STACK).spawn(work);
-    u8::from(worker.map(std::thread::JoinHandle::join).is_err())
+    let work = move || {
+        work();
+        interrupts();
+    };
+    let worker = thread::Builder::new().stack_size(engine::STACK).spawn(work);
+    u8::from(worker.map(thread::JoinHandle::join).is_err())
+}
+
+/// From Ctrl-C to the end of what waits, for all that can wait.
+fn interrupts() {
+    let lab = Lab::here(None).expect("a lab");
+    let mut session = Session::new(Interpreter::new(lab.clone(), None, &[]));
+    let built = session.evaluate(
+        r#"import "std/topo" as topo;
+        let names = []; for i in 0..20 { names.push(`h${i}`); }
+        let deaf = topo::lan(names, "10.0.0").nodes;
+        for node in deaf { sysctl(node, "net.ipv4.icmp_echo_ignore_all", 1); }
+        let p = start("sleep 600");"#,
+    );
+    assert!(built.is_ok(), "a lab of 20 hosts that do not answer");
+    for waits in [
+        "loop {}",
+        "sleep(\"10m\")",
+        "ping(deaf[0], \"10.0.0.2\", #{timeout: \"10m\"})",
+        "pingall(deaf, #{timeout: \"10m\"})",
+        "exec(\"sleep 600\", #{timeout: \"10m\"})",
+        "wait(p, #{timeout: \"10m\"})",
+        "wait_until(|| false, #{timeout: \"10m\"})",
+        "wait_gone(link(\"lo\"), #{timeout: \"10m\"})",
+    ] {
+        let times: Vec<Duration> = (0..ROUNDS).map(|_| interrupt(&lab, &mut session, waits)).collect();
+        row(&format!("Ctrl-C: {}", waits.split('(').next().unwrap_or(waits)), 100.0, &times);
+    }
+}
+
+/// Evaluates `input`, interrupts it when it waits, and returns how long it took from there.
+fn interrupt(lab: &Arc<Lab>, session: &mut Session, input: &str) -> Duration {
+    let pressed = Arc::new(OnceLock::new());
+    let presser = thread::spawn({
+        let (lab, pressed) = (lab.clone(), pressed.clone());
+        move || {
+            thread::sleep(Duration::from_millis(100)); // by now it waits; what it does before is not measured
+            let _ = pressed.set(Instant::now());
+            lab.exec().interrupt();
+        }
+    });
+    let result = session.evaluate(input);
+    let took = pressed.get().map(Instant::elapsed);
+    presser.join().expect("the key was pressed");
+    assert!(matches!(result, Err(Stop::Interrupted)), "{input} was interrupted");
+    took.expect("it did not end before")
 }
 
 fn timed(mut work: impl FnMut() -> usize) -> Vec<Duration> {
