@@ -84,3 +84,19 @@ fn reset_forgets_everything() {
     let inputs = "import \"std/topo\" as topo\n:reset\ntopo::lan([], \"10\")";
     Shell::new().stdin(inputs).run().status(2).stderr_contains("topo");
 }
+
+#[test]
+fn a_command_of_the_shell_gets_the_way_to_run_it() {
+    let shell = |inputs: &str| Shell::new().stdin(inputs).run().status(2);
+    shell("ip link show").stderr_contains("`host! ip link show` runs the program `ip` here");
+    shell("let ns1 = netns(\"n1\");\n:enter ns1\nls").stderr_contains("`n1! ls` runs the program `ls` here");
+    shell("ping 10.1.1.1").stderr_contains("call it: `ping(");
+    shell("no-such-program x").stderr_contains("no variable `no`");
+}
+
+#[test]
+fn a_program_after_the_name_of_a_host_runs_there() {
+    let inputs = "let h1 = netns(\"h1\"); let h2 = netns(\"h2\"); let c = veth(h1, \"e\", h2, \"e\");\n\
+                  up(c.a, \"10.0.0.1/24\"); up(c.b, \"10.0.0.2/24\");\nh1 echo h2 from $(ip netns identify)\nh1 in [h1]";
+    Shell::new().stdin(inputs).run().success().stdout("10.0.0.2 from h1\ntrue\n");
+}

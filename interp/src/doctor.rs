@@ -50,7 +50,14 @@ fn in_the_lab() -> u8 {
     match Lab::here(None).and_then(|lab| kernel::features(&lab)) {
         Ok(features) => {
             for feature in features {
-                let answer = if feature.there { "yes".to_owned() } else { format!("no (CONFIG_{})", feature.option) };
+                let answer = match feature.there {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => format!("no (CONFIG_{})", feature.option),
+                    None => format!(
+                        "not loaded (CONFIG_{}); not tried, it would add devices outside the lab",
+                        feature.option
+                    ),
+                };
                 row(feature.sort, feature.name, &answer);
             }
             0

@@ -9,6 +9,7 @@ use stdlib::lab::Lab;
 use crate::diagnostic::{Diagnostic, Known};
 use crate::engine::{self, ExitToken};
 use crate::functions::{self, Function};
+use crate::output;
 use crate::sources::{Folder, Resolver, Sources};
 
 /// An engine with its lab.
@@ -144,10 +145,6 @@ impl Interpreter {
         if value.is_unit() {
             return None;
         }
-        if value.is_string() {
-            return Some(value.to_string());
-        }
-        let shown = self.engine.eval_fn_call::<rhai::ImmutableString>("to_debug", None, (value.clone(),));
-        Some(shown.map_or_else(|_| value.to_string(), |text| text.to_string()))
+        Some(output::shown_whole(&self.engine, value))
     }
 }

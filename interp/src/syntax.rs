@@ -5,6 +5,8 @@ use stdlib::bindings::RhaiResultOf;
 use stdlib::catalog::{Catalog, Function};
 use stdlib::lab::{NetNs, Place, Sandbox};
 
+use crate::output::{shown_brief, shown_whole};
+
 /// The family under which the catalog lists syntax.
 const FAMILY: &str = "syntax";
 
@@ -145,6 +147,17 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             let text = format!("{} {} {}", show(cx, &left), call.name, show(cx, &right));
             Ok(Some(Why { text, note: None, sides: Some((left, right)) }))
         }
+        // The parser makes `contains(LIST, X)` of `X in LIST`.
+        Expr::FnCall(call, _) if call.args.len() == 2 && call.name == "contains" => {
+            let mut list = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
+            let item = cx.eval_expression_tree(&(&call.args[1]).into())?.flatten();
+            let found = cx.engine().eval_fn_call::<bool>("contains", Some(&mut list), (item.clone(),))?;
+            if found {
+                return Ok(None);
+            }
+            let text = format!("{} is not in {}", show(cx, &item), show(cx, &list));
+            Ok(Some(Why { text, note: None, sides: Some((item, list)) }))
+        }
         Expr::Dot(parts, flags, _) if flags.is_empty() && matches!(parts.rhs, Expr::Property(..)) => {
             // `check ping(…).ok`: what the report says is what one wants to see.
             let Expr::Property(property, _) = &parts.rhs else { return plain(cx, expression) };
@@ -157,7 +170,7 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             let why = truth(cx, &got, expression.start_position())?;
             Ok(why.map(|_| Why {
                 text: format!("`{}` is {}", property.2, show(cx, &got)),
-                note: Some(show(cx, &shown)),
+                note: Some(limited(shown_whole(cx.engine(), &shown))),
                 sides: None,
             }))
         }
@@ -194,11 +207,13 @@ fn is_comparison(name: &str) -> bool {
     matches!(name, "==" | "!=" | "<" | "<=" | ">" | ">=")
 }
 
-/// The value as a reader of the failure wants to see it.
+/// The value in one line, as a reader of the failure wants to see it.
 fn show(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic) -> String {
-    let shown = cx.engine().eval_fn_call::<rhai::ImmutableString>("to_debug", None, (value.clone(),));
-    let shown = shown.map_or_else(|_| value.to_string(), |text| text.to_string());
-    if shown.chars().count() > 2_000 { shown.chars().take(2_000).chain("…".chars()).collect() } else { shown }
+    limited(shown_brief(cx.engine(), value))
+}
+
+fn limited(text: String) -> String {
+    if text.chars().count() > 2_000 { text.chars().take(2_000).chain("…".chars()).collect() } else { text }
 }
 
 #[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]

@@ -1,5 +1,8 @@
 //! What this kernel can do, found out by trying it in a throw-away namespace.
 
+use std::fs;
+use std::path::Path;
+
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::InfoKind;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
@@ -19,26 +22,28 @@ pub struct Feature {
     pub sort: &'static str,
     /// Its name, as `//! needs:` lines in scripts use it.
     pub name: &'static str,
-    /// Whether the kernel has it.
-    pub there: bool,
+    /// Whether the kernel has it; none if it is not loaded, and loading it would change the machine.
+    pub there: Option<bool>,
     /// The kernel option that brings it.
     pub option: &'static str,
 }
 
-const LINKS: [(&str, &str); 13] = [
-    ("veth", "VETH"),
-    ("bridge", "BRIDGE"),
-    ("macvlan", "MACVLAN"),
-    ("ipvlan", "IPVLAN"),
-    ("vlan", "VLAN_8021Q"),
-    ("vxlan", "VXLAN"),
-    ("geneve", "GENEVE"),
-    ("dummy", "DUMMY"),
-    ("ifb", "IFB"),
-    ("bond", "BONDING"),
-    ("vrf", "NET_VRF"),
-    ("wireguard", "WIREGUARD"),
-    ("gre", "NET_IPGRE"),
+/// Kind, kernel option, and the module if loading it puts devices where nobody asked for them: `bond0`, `dummy0` and
+/// `ifb0` on the machine, `gre0` into every namespace.
+const LINKS: [(&str, &str, Option<&str>); 13] = [
+    ("veth", "VETH", None),
+    ("bridge", "BRIDGE", None),
+    ("macvlan", "MACVLAN", None),
+    ("ipvlan", "IPVLAN", None),
+    ("vlan", "VLAN_8021Q", None),
+    ("vxlan", "VXLAN", None),
+    ("geneve", "GENEVE", None),
+    ("dummy", "DUMMY", Some("dummy")),
+    ("ifb", "IFB", Some("ifb")),
+    ("bond", "BONDING", Some("bonding")),
+    ("vrf", "NET_VRF", None),
+    ("wireguard", "WIREGUARD", None),
+    ("gre", "NET_IPGRE", Some("ip_gre")),
 ];
 
 const QDISCS: [(&str, &str); 6] = [
@@ -62,22 +67,34 @@ pub fn features(lab: &Lab) -> Result<Vec<Feature>> {
         .map(|kind| Feature {
             sort: "namespace",
             name: kind.file(),
-            there: std::path::Path::new("/proc/self/ns").join(kind.file()).exists(),
+            there: Some(Path::new("/proc/self/ns").join(kind.file()).exists()),
             option: "NAMESPACES",
         })
         .collect();
-    for (name, option) in LINKS {
-        features.push(Feature { sort: "link", name, there: has_link(&net, name)?, option });
+    for (name, option, module) in LINKS {
+        let there = if module.is_none_or(is_loaded) { Some(has_link(&net, name)?) } else { None };
+        features.push(Feature { sort: "link", name, there, option });
     }
     for (name, option) in QDISCS {
-        features.push(Feature { sort: "qdisc", name, there: has_qdisc(&net, name)?, option });
+        features.push(Feature { sort: "qdisc", name, there: Some(has_qdisc(&net, name)?), option });
     }
-    features.push(Feature { sort: "filter", name: "nf_tables", there: net.firewall().is_ok(), option: "NF_TABLES" });
-    let tun = std::fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok();
-    features.push(Feature { sort: "device", name: "tun", there: tun, option: "TUN" });
+    let filter = net.firewall().is_ok();
+    features.push(Feature { sort: "filter", name: "nf_tables", there: Some(filter), option: "NF_TABLES" });
+    let tun = fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok();
+    features.push(Feature { sort: "device", name: "tun", there: Some(tun), option: "TUN" });
     drop(net);
     trial.close();
     Ok(features)
+}
+
+/// Whether a module is a part of the kernel or loaded, so that trying it loads nothing.
+fn is_loaded(module: &str) -> bool {
+    let Ok(loaded) = fs::read_to_string("/proc/modules") else { return true }; // a kernel without modules
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let built_in = fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim())).unwrap_or_default();
+    loaded.lines().any(|line| line.split(' ').next() == Some(module))
+        || Path::new("/sys/module").join(module).exists()
+        || built_in.lines().any(|line| line.ends_with(&format!("/{module}.ko")))
 }
 
 /// Asks for a link of the kind, without what it would need: an unknown kind is refused before anything else

@@ -86,13 +86,13 @@ fn a_list_has_them_all() {
         bridge(ns1, "br0");
         let theirs = ip(ns1, "link").map(|l| l.ifname);
         check links(ns1).map(|l| l.name) == theirs;
-        check links(ns1).len == 4 && !links(ns1).is_empty && links(ns1)[0].name == "lo" && links(ns1)[-1].name == "br0";
-        check links().len == 1;
-        within ns1 { check links().len == 4; }
+        check links(ns1).len == theirs.len() && theirs.len() >= 4 && !links(ns1).is_empty && links(ns1)[0].name == "lo" && links(ns1)[-1].name == "br0";
+        check !("br0" in links());
+        within ns1 { check "br0" in links(); }
         let names = [];
         for l in links(ns1) { names.push(l.name); }
         check names == theirs;
-        check expect_error(|| links(ns1)[4]) != ();
+        check expect_error(|| links(ns1)[400]) != ();
         "#,
     );
 }
@@ -211,10 +211,10 @@ fn lo_stays_where_it_is() {
         r#"
         let ns1 = netns("netns1");
         let e = expect_error(|| move_to("lo", ns1));
-        check e.errno == 22;
+        check e.errno == 22 && e.hint.contains("each namespace has its own loopback device");
         let e = expect_error(|| delete("lo"));
         check e.errno == 95;
-        check exists("lo") && links(ns1).len == 1;
+        check exists("lo") && links(ns1).filter(|l| l.name.contains("lo")).len() == 1;
         "#,
     );
 }

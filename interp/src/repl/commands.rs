@@ -8,7 +8,7 @@ use stdlib::lab::{NetNs, Place, process};
 
 use super::complete::World;
 use super::world::Live;
-use super::{Repl, topology};
+use super::{Repl, show, topology};
 use crate::cli::FAILED;
 use crate::interpreter::Stop;
 use crate::sources::Script;
@@ -62,7 +62,7 @@ macro_rules! commands {
 }
 
 commands! {
-    "help" "[NAME]" "Lists functions and commands, or explains one." Topics |repl, args| { repl.help(args); Flow::On };
+    "help" "[NAME]" "Lists functions and commands, or explains one; `:help all` has a sentence on each." Topics |repl, args| { repl.help(args); Flow::On };
     "ns" "" "Lists the namespaces." Nothing |repl, _| { repl.evaluate_quietly("netns_list()"); Flow::On };
     "links" "[NS]" "Lists the links of the current namespace, or of another." Namespaces links;
     "topo" "" "Draws the lab: namespaces, links, where each cable ends, addresses, states." Nothing topo;
@@ -75,15 +75,14 @@ commands! {
     "reset" "" "Forgets all variables and deletes all namespaces." Nothing reset;
     "explain" "on|off" "Shows the command of the shell that does what each call does." Switch explain;
     "log" "" "Shows the inputs so far, as `:save` would write them." Nothing |repl, _| {
-        let script = repl.session.script();
-        repl.say(&script);
+        repl.show(repl.session.script());
         Flow::On
     };
     "enter" "NS" "Makes a namespace the current one." Namespaces enter;
     "leave" "" "Goes back to the lab's root." Nothing |repl, _| { repl.session.leave(); Flow::On };
     "sh" "NS CMD" "Runs a shell command in a namespace, with the terminal. `NS! CMD` does the same." Namespaces sh;
     "shell" "[NS]" "Opens an interactive shell in a namespace." Namespaces shell;
-    "more" "" "Shows the last value without cutting it." Nothing |repl, _| { repl.more(); Flow::On };
+    "more" "" "Shows what was shown last without cutting it." Nothing |repl, _| { repl.more(); Flow::On };
     "quit" "" "Ends the lab; so does Ctrl-D." Nothing |_, _| Flow::End(0);
 }
 
@@ -132,7 +131,7 @@ pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     if let Some((ns, command)) = bang(repl, input) {
         return Some(in_terminal(repl, &ns, command));
     }
-    mininet_ping(repl, input)
+    mininet_ping(repl, input).or_else(|| mininet_program(repl, input))
 }
 
 /// `ns1! ip addr`.
@@ -149,22 +148,61 @@ fn bang<'a>(repl: &Repl<'_>, input: &'a str) -> Option<(NetNs, &'a str)> {
 fn mininet_ping(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     let words: Vec<&str> = input.split_whitespace().collect();
     let [from, "ping", to] = words.as_slice() else { return None };
-    repl.session.variable(from).filter(|value| value.is::<NetNs>())?;
-    let target = match repl.session.variable(to).and_then(|value| value.read_lock::<NetNs>().map(|ns| ns.clone())) {
-        Some(ns) => {
-            let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
-            match addrs.iter().find(|addr| addr.scope == "global") {
-                Some(addr) => addr.net.addr().to_string(),
-                None => {
-                    repl.complain(&format!("{} has no address to ping", ns.label()));
-                    return Some(Flow::On);
-                }
+    held(repl, from)?;
+    let target = match held(repl, to) {
+        Some(ns) => match address(&ns) {
+            Some(addr) => addr,
+            None => {
+                repl.complain(&format!("{} has no address to ping", ns.label()));
+                return Some(Flow::On);
             }
-        }
+        },
         None => (*to).to_owned(),
     };
     repl.evaluate_quietly(&format!("ping({from}, \"{target}\")"));
     Some(Flow::On)
+}
+
+/// `h1 iperf3 -c h2`, as in Mininet: the program runs in `h1`, and gets the address of `h2`.
+fn mininet_program(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
+    let (name, command) = input.split_once(' ')?;
+    let ns = held(repl, name)?;
+    let program = command.split_whitespace().next()?;
+    // `h1 in list` is the one thing of the language that looks so.
+    if program == "in" || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
+        return None;
+    }
+    let word = |word: &str| held(repl, word).and_then(|ns| address(&ns)).unwrap_or_else(|| word.to_owned());
+    let words: Vec<String> =
+        command.split(' ').enumerate().map(|(n, it)| if n == 0 { it.into() } else { word(it) }).collect();
+    Some(in_terminal(repl, &ns, &words.join(" ")))
+}
+
+/// The namespace that a variable holds.
+fn held(repl: &Repl<'_>, variable: &str) -> Option<NetNs> {
+    repl.session.variable(variable).and_then(|value| value.read_lock::<NetNs>().map(|ns| ns.clone()))
+}
+
+/// The first address of a namespace that others can reach.
+fn address(ns: &NetNs) -> Option<String> {
+    let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
+    addrs.iter().find(|addr| addr.scope == "global").map(|addr| addr.net.addr().to_string())
+}
+
+/// For an input that is no script but looks like a command of a shell: how to run it.
+pub(super) fn hint_for_a_program(repl: &Repl<'_>, input: &str) -> Option<String> {
+    let (program, rest) = input.split_once(' ').unwrap_or((input, ""));
+    let is_word = program.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
+    let is_ours = repl.session.variable(program).is_some()
+        || repl.session.interpreter.catalog.functions.iter().any(|function| function.name == program);
+    if !is_word || is_ours || rest.trim_start().starts_with(['=', '(', '.', '+', '*', ';']) {
+        return None;
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).find(|folder| folder.join(program).is_file())?;
+    let current = repl.session.current();
+    let ns = if current.is_root() { "host".into() } else { current.short() };
+    Some(format!("`{ns}! {input}` runs the program `{program}` here"))
 }
 
 fn links(repl: &mut Repl<'_>, name: &str) -> Flow {
@@ -182,7 +220,7 @@ fn topo(repl: &mut Repl<'_>, _: &str) -> Flow {
     match topology::look(&repl.session.interpreter.lab) {
         Ok(nodes) => {
             let text = topology::draw(&nodes);
-            repl.say_coloured(&text);
+            repl.show(if repl.colour { show::colour(&text) } else { text });
         }
         Err(error) => repl.complain(&error.to_string()),
     }
@@ -197,7 +235,7 @@ fn vars(repl: &mut Repl<'_>, _: &str) -> Flow {
     for function in repl.session.interpreter.functions() {
         let _ = std::fmt::Write::write_fmt(&mut text, format_args!("fn {}\n", function.signature));
     }
-    repl.say(text.trim_end());
+    repl.show(text.trim_end().to_owned());
     Flow::On
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stdlib::catalog::{Catalog, Function, Names, Parameter};
+use stdlib::catalog::{Catalog, Function, Names, Parameter, Property};
 
 use super::scan::{OpenCall, Place, context};
 
@@ -31,18 +31,20 @@ pub trait World {
 pub struct Candidate {
     /// The text to insert.
     pub text: String,
-    /// What the list shows.
+    /// What the list shows of it.
     pub shown: String,
+    /// What it is, in a sentence.
+    pub doc: String,
 }
 
 impl Candidate {
-    fn plain(text: impl Into<String>) -> Self {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { shown: text.clone(), text }
+        Self { shown: text.clone(), text, doc: String::new() }
     }
 
-    fn new(text: impl Into<String>, shown: impl Into<String>) -> Self {
-        Self { text: text.into(), shown: shown.into() }
+    pub(super) fn new(text: impl Into<String>, shown: impl Into<String>, doc: impl Into<String>) -> Self {
+        Self { text: text.into(), shown: shown.into(), doc: doc.into() }
     }
 }
 
@@ -57,6 +59,7 @@ const KEYWORDS: [&str; 17] = [
 #[must_use]
 pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize) -> (usize, Vec<Candidate>) {
     let context = context(text, cursor);
+    let is_member = matches!(context.place, Place::Member(..));
     let (start, mut found) = match &context.place {
         Place::Word(start) => (*start, words(catalog, world, &text[*start..cursor])),
         Place::Member(chain, start) => (*start, members(catalog, world, chain)),
@@ -69,25 +72,23 @@ pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize)
     };
     let typed = &text[start..cursor];
     found.retain(|candidate| candidate.text.starts_with(typed));
-    found.sort_by(|a, b| a.text.cmp(&b.text));
+    // What a thing has comes before what can be done with it.
+    let is_method = |candidate: &Candidate| is_member && candidate.text.ends_with('(');
+    found.sort_by(|a, b| is_method(a).cmp(&is_method(b)).then_with(|| a.text.cmp(&b.text)));
     found.dedup_by(|a, b| a.text == b.text);
     (start, found)
 }
 
 fn words(catalog: &Catalog, world: &dyn World, typed: &str) -> Vec<Candidate> {
-    let variables = world.variables().into_iter().map(|(name, of)| Candidate::new(&name, format!("{name}: {of}")));
-    let own = world.functions().into_iter().map(|(name, shown)| Candidate::new(format!("{name}("), shown));
+    let variables = world.variables().into_iter().map(|(name, of)| Candidate::new(&name, &name, of));
+    let own = world.functions().into_iter().map(|(name, shown)| Candidate::new(format!("{name}("), shown, "yours"));
     let ours = catalog.functions.iter().map(|function| {
         let text =
             if function.family == "syntax" { format!("{} ", function.name) } else { format!("{}(", function.name) };
-        Candidate::new(text, described(function))
+        Candidate::new(text, function.signature(), function.summary())
     });
     let keywords = KEYWORDS.iter().filter(|_| !typed.is_empty()).map(|word| Candidate::plain(*word));
     variables.chain(own).chain(ours).chain(keywords).collect()
-}
-
-fn described(function: &Function) -> String {
-    format!("{}   {}", function.signature(), function.summary().replace('\n', " "))
 }
 
 /// The members of what a chain is, by its static type.
@@ -98,18 +99,30 @@ fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> 
         found.extend(world.keys(chain).into_iter().map(Candidate::plain));
     }
     if let Some(known) = catalog.types.iter().find(|known| known.name == of) {
-        found.extend(known.properties.iter().map(|property| {
-            let doc = property.doc.trim().replace('\n', " ");
-            Candidate::new(&property.name, format!("{}: {}   {doc}", property.name, property.returns))
-        }));
+        let property = |p: &Property| Candidate::new(&p.name, format!("{}: {}", p.name, p.returns), p.doc.as_str());
+        found.extend(known.properties.iter().map(property));
         if known.element.is_some() {
             let on_lists = ["map(", "filter(", "find(", "for_each(", "some(", "all(", "to_array("];
             found.extend(on_lists.into_iter().map(Candidate::plain));
         }
     }
     let methods = catalog.functions.iter().filter(|function| takes_first(function, &of));
-    found.extend(methods.map(|function| Candidate::new(format!("{}(", function.name), described(function))));
+    found.extend(methods.map(|f| Candidate::new(format!("{}(", f.name), as_method(f, &of), f.summary())));
     found
+}
+
+/// The signature without what stands before the dot; a link of a namespace is then known by its name.
+fn as_method(function: &Function, of: &str) -> String {
+    let mut method = function.clone();
+    let first = method.parameters.iter().position(|parameter| !parameter.of.is_empty()).unwrap_or(0);
+    match method.parameters.get_mut(first) {
+        Some(link) if of == "NetNs" && link.most > 1 && link.names == Names::Links => {
+            (link.name, link.of) = ("link", "string");
+        }
+        Some(_) => drop(method.parameters.remove(first)),
+        None => {}
+    }
+    method.signature()
 }
 
 /// Whether a function can be called as a method of a value of the type.
@@ -185,7 +198,7 @@ fn function<'a>(catalog: &'a Catalog, call: &OpenCall) -> Option<&'a Function> {
 fn option_keys(catalog: &Catalog, call: &OpenCall) -> Vec<Candidate> {
     let Some(function) = function(catalog, call) else { return Vec::new() };
     let keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
-    keys.map(|key| Candidate::new(format!("{}: ", key.name), format!("{}: {}", key.name, key.doc))).collect()
+    keys.map(|key| Candidate::new(format!("{}: ", key.name), key.name, key.doc)).collect()
 }
 
 /// What a string argument may name.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::{Hint, Hinter};
+use rustyline::hint::{Hint, Hinter, HistoryHinter};
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{
@@ -20,7 +20,7 @@ use super::commands::{COMMANDS, Completes};
 use super::complete::{Candidate, World, complete};
 use super::history::HistoryFile;
 use super::world::Live;
-use super::{help, highlight, hint, validate};
+use super::{help, highlight, hint, layout, validate};
 
 /// What came of reading.
 pub(super) enum Read {
@@ -132,13 +132,12 @@ impl Helper for LineHelper {}
 /// Candidates of a command line.
 fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> Option<(usize, Vec<Candidate>)> {
     let text = &line[..pos];
-    let candidate = |text: String, shown: String| Candidate { text, shown };
     let matching = |found: Vec<Candidate>, typed: &str| -> Vec<Candidate> {
         found.into_iter().filter(|candidate| candidate.text.starts_with(typed)).collect()
     };
     let topics = || {
-        let functions = catalog.functions.iter().map(|f| candidate(f.name.clone(), f.signature()));
-        functions.chain(catalog.types.iter().map(|t| candidate(t.name.clone(), t.name.clone()))).collect::<Vec<_>>()
+        let functions = catalog.functions.iter().map(|f| Candidate::new(&f.name, &f.name, f.summary()));
+        functions.chain(catalog.types.iter().map(|t| Candidate::new(&t.name, &t.name, &t.doc))).collect::<Vec<_>>()
     };
     if let Some(topic) = text.strip_prefix('?') {
         let start = pos - topic.trim_start_matches('?').len();
@@ -146,8 +145,7 @@ fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> O
     }
     let rest = text.strip_prefix(':')?;
     let Some((name, args)) = rest.split_once(' ') else {
-        let found =
-            COMMANDS.iter().map(|c| candidate(c.name.to_owned(), format!(":{} {}   {}", c.name, c.args, c.doc)));
+        let found = COMMANDS.iter().map(|c| Candidate::new(c.name, format!(":{} {}", c.name, c.args), c.doc));
         return Some((1, matching(found.collect(), rest)));
     };
     let command = COMMANDS.iter().find(|command| command.name == name)?;
@@ -155,13 +153,13 @@ fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> O
     let found = match command.completes {
         Completes::Nothing => Vec::new(),
         Completes::Topics => topics(),
-        Completes::Switch => ["on", "off"].map(|word| candidate(word.into(), word.into())).to_vec(),
+        Completes::Switch => ["on", "off"].map(Candidate::plain).to_vec(),
         Completes::Namespaces if args.contains(' ') => Vec::new(),
         Completes::Namespaces => {
             let variables = live.variables().into_iter().filter(|(_, of)| of == "NetNs").map(|(name, _)| name);
-            variables.chain(live.namespaces()).map(|name| candidate(name.clone(), name)).collect()
+            variables.chain(live.namespaces()).map(Candidate::plain).collect()
         }
-        Completes::Files => live.files(args).into_iter().map(|name| candidate(name.clone(), name)).collect(),
+        Completes::Files => live.files(args).into_iter().map(Candidate::plain).collect(),
         Completes::Input => {
             let (from, found) = complete(catalog, live, args, args.len());
             return Some((start + from, found));
@@ -178,32 +176,50 @@ impl Completer for LineHelper {
             Some(found) => found,
             None => complete(&self.catalog, &self.live, line, pos),
         };
-        let pair = |found: Candidate| rustyline::completion::Pair { display: found.shown, replacement: found.text };
-        Ok((start, found.into_iter().map(pair).collect()))
+        let (texts, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|c| (c.text, (c.shown, c.doc))).unzip();
+        // One column is left free: a line that fills the last one is followed by an empty one.
+        let shown = layout::lines(&rows, width() - 1).into_iter();
+        let pair = |(display, replacement)| rustyline::completion::Pair { display, replacement };
+        Ok((start, shown.zip(texts).map(pair).collect()))
     }
 }
 
-/// A hint that is shown and never inserted.
-struct Signature(String);
+/// What is shown behind the cursor.
+enum Behind {
+    /// A signature, which is never inserted.
+    Signature(String),
+    /// The rest of an earlier input; the right arrow takes it.
+    Earlier(String),
+}
 
-impl Hint for Signature {
+impl Hint for Behind {
     fn display(&self) -> &str {
-        &self.0
+        match self {
+            Self::Signature(text) | Self::Earlier(text) => text,
+        }
     }
 
     fn completion(&self) -> Option<&str> {
-        None
+        match self {
+            Self::Signature(_) => None,
+            Self::Earlier(text) => Some(text),
+        }
     }
 }
 
 impl Hinter for LineHelper {
-    type Hint = Signature;
+    type Hint = Behind;
 
-    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Signature> {
-        if line.starts_with([':', '?']) || line.ends_with('\n') {
+    fn hint(&self, line: &str, pos: usize, context: &Context<'_>) -> Option<Behind> {
+        if line.ends_with('\n') {
             return None;
         }
-        hint::signature(&self.catalog, &self.live, line, pos).map(Signature)
+        let signature =
+            if line.starts_with([':', '?']) { None } else { hint::signature(&self.catalog, &self.live, line, pos) };
+        signature.map(Behind::Signature).or_else(|| {
+            let earlier = HistoryHinter {}.hint(line, pos, context)?;
+            (!earlier.contains('\n')).then_some(Behind::Earlier(earlier))
+        })
     }
 }
 
@@ -238,6 +254,11 @@ impl Validator for LineHelper {
     }
 }
 
+/// The columns of the terminal.
+fn width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(columns, _)| usize::from(columns.0))
+}
+
 /// F1: the help of the word under the cursor, above the prompt.
 struct HelpKey {
     catalog: Arc<Catalog>,
@@ -255,7 +276,7 @@ impl ConditionalEventHandler for HelpKey {
             // Behind `ping(`: the function whose argument is being typed.
             word = line[..pos].trim_end_matches('(').rsplit(|c| !is_word(c)).next().unwrap_or_default();
         }
-        let text = help::explain(&self.catalog, word).unwrap_or_else(|why| why);
+        let text = help::explain(&self.catalog, word, width()).unwrap_or_else(|why| why);
         let _ = self.printer.lock().unwrap_or_else(PoisonError::into_inner).print(text + "\n");
         Some(Cmd::Noop)
     }

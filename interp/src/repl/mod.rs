@@ -24,6 +24,7 @@ pub mod help;
 pub mod highlight;
 pub mod hint;
 mod history;
+pub mod layout;
 pub mod scan;
 pub mod show;
 #[cfg(test)]
@@ -45,11 +46,17 @@ pub struct Repl<'a> {
     colour: bool,
     interactive: bool,
     loaded: Option<String>,
-    last: Option<Dynamic>,
+    last: Option<Last>,
     status: u8,
     /// Until when what happens is the last input's doing.
     busy: Arc<Mutex<Option<Instant>>>,
     out: &'a mut dyn Write,
+}
+
+/// What was shown last, and may have been cut.
+enum Last {
+    Value(Dynamic),
+    Text(String),
 }
 
 /// Reads until the end and returns the exit status.
@@ -181,7 +188,12 @@ impl Repl<'_> {
             Some(Flow::End(status)) => return Some(status),
             None => {}
         }
-        let result = self.session.evaluate(input);
+        let mut result = self.session.evaluate(input);
+        if let Err(Stop::Failed(diagnostic)) = &mut result
+            && let Some(hint) = commands::hint_for_a_program(self, input)
+        {
+            diagnostic.hint = Some(hint);
+        }
         // A `;` at the end says that the value is not wanted.
         let quiet = input.ends_with(';');
         self.finish(result.map(|value| if quiet { Dynamic::UNIT } else { value }))
@@ -200,7 +212,7 @@ impl Repl<'_> {
                 if let Some(text) = show::render(&self.session.interpreter, &value, self.screen()) {
                     self.say(&text);
                 }
-                self.last = Some(value);
+                self.last = Some(Last::Value(value));
                 None
             }
             Err(Stop::Exit(code)) => Some(code),
@@ -215,10 +227,22 @@ impl Repl<'_> {
         }
     }
 
+    /// Shows a text, and cuts it if it is longer than the screen.
+    fn show(&mut self, text: String) {
+        let shown = show::cut(&text, self.screen());
+        self.say(&shown);
+        self.last = Some(Last::Text(text));
+    }
+
+    /// Shows what was cut.
     fn more(&mut self) {
-        let Some(value) = self.last.clone() else { return };
         let screen = Screen { height: u16::MAX, ..self.screen() };
-        if let Some(text) = show::render(&self.session.interpreter, &value, screen) {
+        let text = match &self.last {
+            Some(Last::Value(value)) => show::render(&self.session.interpreter, value, screen),
+            Some(Last::Text(text)) => Some(text.clone()),
+            None => None,
+        };
+        if let Some(text) = text {
             self.say(&text);
         }
     }
@@ -244,13 +268,14 @@ impl Repl<'_> {
 
     fn help(&mut self, topic: &str) {
         let catalog = self.session.interpreter.catalog.clone();
-        if topic.is_empty() {
-            self.say(&help::overview(&catalog));
-            return;
-        }
-        match help::explain(&catalog, topic) {
-            Ok(text) => self.say(&text),
-            Err(text) => self.complain(&text),
+        let width = usize::from(self.screen().width);
+        match topic {
+            "" => self.show(help::overview(&catalog, width)),
+            "all" => self.show(help::all(&catalog, width)),
+            _ => match help::explain(&catalog, topic, width) {
+                Ok(text) => self.show(text),
+                Err(text) => self.complain(&text),
+            },
         }
     }
 
@@ -260,7 +285,7 @@ impl Repl<'_> {
         let texts: Vec<&str> = functions.filter(|known| known.name == name).map(|known| known.text.as_str()).collect();
         match texts.join("\n\n") {
             text if text.is_empty() => self.help(name),
-            text => self.say(&text),
+            text => self.show(text),
         }
     }
 
@@ -301,11 +326,6 @@ impl Repl<'_> {
     fn say(&mut self, text: &str) {
         let _ = writeln!(self.out, "{text}");
         let _ = self.out.flush();
-    }
-
-    fn say_coloured(&mut self, text: &str) {
-        let text = if self.colour { show::colour(text) } else { text.to_owned() };
-        self.say(&text);
     }
 
     fn complain(&mut self, text: &str) {

@@ -26,7 +26,7 @@ pub fn render(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Opt
         Some(table) => table,
         None => interpreter.show(value)?,
     };
-    let text = cut(&text, usize::from(screen.height.max(10)) - 4);
+    let text = cut(&text, screen);
     Some(if screen.colour { colour(&text) } else { text })
 }
 
@@ -79,7 +79,9 @@ fn cell(value: &Dynamic) -> String {
 }
 
 /// The first lines, and how many there are more.
-fn cut(text: &str, most: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, screen: Screen) -> String {
+    let most = usize::from(screen.height.max(10)) - 4;
     let lines = text.lines().count();
     if lines <= most {
         return text.to_owned();
@@ -114,10 +116,11 @@ mod tests {
     #[test]
     fn long_output_is_cut_with_a_count() {
         let text = (1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
-        let shown = cut(&text, 20);
+        let screen = Screen { width: 80, height: 24, colour: false };
+        let shown = cut(&text, screen);
         assert_eq!(shown.lines().count(), 20);
         assert!(shown.ends_with("19\n… 81 more lines: `:more` shows all"), "{shown}");
-        assert_eq!(cut("a\nb", 20), "a\nb");
+        assert_eq!(cut("a\nb", screen), "a\nb");
     }
 
     #[test]

@@ -59,10 +59,8 @@ fn functions_variables_and_keywords_complete_a_word() {
     assert_eq!(offered("wi"), ["within "]);
     assert_eq!(offered("whil"), ["while"]);
     let (_, found) = complete(&CATALOG, &Made, "netns_l", 7);
-    assert_eq!(
-        found[0].shown,
-        "netns_list([ns: NetNs]) -> NetNsNames   Lists the names of network namespaces, with the number that each has in `ns`."
-    );
+    assert_eq!(found[0].shown, "netns_list([ns: NetNs]) -> NetNsNames");
+    assert_eq!(found[0].doc, "Lists the names of network namespaces, with the number that each has in `ns`.");
 }
 
 #[test]
@@ -78,6 +76,16 @@ fn members_follow_the_type_of_a_variable_and_of_a_call_chain() {
     assert_eq!(offered("opts."), ["delay"]);
     assert_eq!(offered("ns1.pin"), ["ping("]);
     assert_eq!(offered("nobody."), [""; 0]);
+}
+
+#[test]
+fn a_method_is_shown_without_what_stands_before_the_dot() {
+    let shown = |text: &str| complete(&CATALOG, &Made, text, text.len()).1.remove(0).shown;
+    assert_eq!(shown("ns1.pin"), "ping(addr: string, [opts: map]) -> Ping");
+    assert_eq!(shown("cable.a.up"), "up([addr: string]) -> Link");
+    assert_eq!(shown("ns1.up"), "up(link: string, [addr: string]) -> Link");
+    assert_eq!(shown("report.ok"), "ok: bool");
+    assert_eq!(offered("ns1.i"), ["id", "inode", "is_host", "info("]);
 }
 
 #[test]

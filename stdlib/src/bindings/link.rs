@@ -19,7 +19,8 @@ use crate::name::IfName;
 use crate::net::addr::AddrInfo;
 use crate::net::link::{Change, LinkInfo};
 
-value! { Link, "Link", "A network device. Its properties are asked of the kernel each time.";
+value! { Link, "Link", "A network device. Its properties are asked of the kernel each time.",
+    |link| format!("{link:?}");
     /// Its name.
     name: String = |link| link.name().as_str().to_owned();
     /// The namespace it is in.
@@ -255,7 +256,7 @@ bindings! { "links", types: [register_type::<Link>, register_list::<Link>, regis
     /// ```rhai
     /// let ns1 = netns("netns1");
     /// print(links(ns1));
-    /// check links(ns1).map(|l| l.name) == ["lo"];
+    /// check "lo" in links(ns1);
     /// ```
     fn links(ns: Here) -> List<Link> {
         let ns = ns.net();

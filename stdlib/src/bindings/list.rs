@@ -70,7 +70,10 @@ pub(crate) fn register_list<T: Listed>(engine: &mut Engine, _: &Arc<Lab>) -> Typ
     engine.register_type_with_name::<List<T>>(T::LIST);
     engine.register_iterator::<List<T>>();
     engine.register_fn("to_string", |list: &mut List<T>| list.to_string());
-    engine.register_fn("to_debug", |list: &mut List<T>| list.to_string());
+    engine.register_fn("to_debug", |list: &mut List<T>| {
+        let items: Vec<String> = list.0.iter().map(Value::brief).collect();
+        format!("[{}]", items.join(", "))
+    });
     engine.register_fn("len", |list: &mut List<T>| INT::try_from(list.0.len()).unwrap_or(INT::MAX));
     engine.register_get("len", |list: &mut List<T>| INT::try_from(list.0.len()).unwrap_or(INT::MAX));
     engine.register_fn("is_empty", |list: &mut List<T>| list.0.is_empty());

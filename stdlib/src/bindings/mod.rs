@@ -74,6 +74,13 @@ pub(crate) trait Value: Display + Clone + Send + Sync + 'static {
     const DOC: &'static str;
     /// Its properties.
     fn properties() -> &'static [Getter<Self>];
+    /// One line: what an array or a map, and a failed `check`, show of it.
+    fn brief(&self) -> String {
+        let text = self.to_string();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
+    }
 }
 
 /// One property of a value.
@@ -117,7 +124,7 @@ pub(crate) use bindings;
 
 /// Documented properties of a type, and how to get them.
 macro_rules! value {
-    ($type:ty, $name:literal, $about:literal;
+    ($type:ty, $name:literal, $about:literal $(, |$self:ident| $brief:expr)?;
      $($(#[doc = $doc:literal])+ $property:ident: $out:ty = |$this:ident $(, $lab:ident)?| $body:expr;)*) => {
         impl crate::bindings::Value for $type {
             const NAME: &'static str = $name;
@@ -134,6 +141,10 @@ macro_rules! value {
                     },
                 }),*]
             }
+            $(fn brief(&self) -> String {
+                let $self = self;
+                $brief
+            })?
         }
     };
 }
@@ -188,7 +199,7 @@ pub(crate) fn register_type<T: Value>(engine: &mut Engine, lab: &Arc<Lab>) -> Ty
     // `print` ends the line itself.
     let text = |value: &mut T| value.to_string().trim_end_matches('\n').to_owned();
     engine.register_fn("to_string", text);
-    engine.register_fn("to_debug", text);
+    engine.register_fn("to_debug", |value: &mut T| value.brief());
     let mut properties = Vec::new();
     for getter in T::properties() {
         let lab = lab.clone();

@@ -182,7 +182,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
     /// let h = hold(ns1);
     /// delete(ns1);
     /// check exists("veth0");              // the other end lives, so the namespace does
-    /// check links(h).len == 2;
+    /// check "veth1" in links(h);
     /// release(h);
     /// wait_gone(cable.a);
     /// ```
@@ -207,7 +207,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
     ///
     /// ```rhai
     /// let p = start(netns("netns1"), "sleep 60");
-    /// within nsenter(p.pid, ["mount", "net"]) { check links().len == 1; }
+    /// within nsenter(p.pid, ["mount", "net"]) { check exists("lo"); }
     /// check exec(nsenter(1, ["uts"]), "hostname").ok;
     /// ```
     fn nsenter(lab: Arc<Lab>, pid: Pid, kinds: Kinds) -> Sandbox {

@@ -190,7 +190,7 @@ bindings! { "namespaces", types: [
     /// ```rhai
     /// let ns1 = netns("netns1");
     /// check ns1.name == "netns1";
-    /// check links(ns1).len == 1;
+    /// check links(ns1)[0].name == "lo";
     /// check link(ns1, "lo").state == "DOWN";
     /// ```
     fn netns(lab: Arc<Lab>, name: Option<NsName>) -> NetNs {

@@ -40,7 +40,8 @@ impl Listed for PingReply {
     const LIST_DOC: &'static str = "Replies in the order of their arrival.";
 }
 
-value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.";
+value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.",
+    |report| format!("ping {}: {} of {} received", report.target, report.received, report.sent);
     /// Whether every request was answered.
     ok: bool = |report| report.ok();
     /// Whom we asked.
@@ -93,7 +94,8 @@ pub(crate) struct Matrix {
     pairs: Vec<Pair>,
 }
 
-value! { Matrix, "PingAll", "Who reached whom. Prints as Mininet's `pingall` does.";
+value! { Matrix, "PingAll", "Who reached whom. Prints as Mininet's `pingall` does.",
+    |matrix| format!("pingall: {} of {} received", matrix.received(), matrix.pairs.len());
     /// Whether everybody reached everybody.
     ok: bool = |matrix| matrix.received() == matrix.pairs.len();
     /// Requests that left.

@@ -19,6 +19,8 @@ pub(crate) struct Glance {
     pub peer_index: Option<u32>,
     flags: u32,
     state: State,
+    /// Its queueing discipline is still the one that drops everything.
+    is_noop: bool,
 }
 
 impl Glance {
@@ -27,9 +29,14 @@ impl Glance {
         self.flags & IFF_UP != 0 && self.flags & IFF_LOWER_UP != 0
     }
 
-    /// Whether it can carry packets if a signal arrives.
+    /// Whether the kernel has drawn the consequences of what was done to it (`linkwatch_do_dev` in
+    /// `net/core/link_watch.c`): with a signal it sends what it is given, without one its state says so.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.state, State::Up | State::Unknown | State::Dormant)
+        if self.has_carrier() {
+            !self.is_noop && matches!(self.state, State::Up | State::Unknown | State::Dormant)
+        } else {
+            self.flags & IFF_UP == 0 || self.state != State::Unknown
+        }
     }
 
     /// Its operational state.
@@ -45,12 +52,18 @@ impl NetlinkDeserializable for Glance {
         let (header, attributes) =
             payload.split_at_checked(HEADER).ok_or_else(|| DecodeError::from("a link without its header"))?;
         let word = |bytes: &[u8]| bytes.first_chunk().copied().map_or(0, u32::from_ne_bytes);
-        let mut glance =
-            Self { index: word(&header[4..]), flags: word(&header[8..]), peer_index: None, state: State::Unknown };
+        let mut glance = Self {
+            index: word(&header[4..]),
+            flags: word(&header[8..]),
+            peer_index: None,
+            state: State::Unknown,
+            is_noop: false,
+        };
         for attribute in NlasIterator::new(attributes) {
             let attribute = attribute?;
             match attribute.kind() {
                 libc::IFLA_LINK => glance.peer_index = Some(word(attribute.value())),
+                libc::IFLA_QDISC => glance.is_noop = attribute.value().starts_with(b"noop\0"),
                 libc::IFLA_OPERSTATE => {
                     glance.state = attribute.value().first().map_or(State::Unknown, |state| State::from(*state));
                 }
@@ -76,6 +89,13 @@ mod tests {
         let glance = Glance::deserialize(&header, &link).expect("a whole link");
         assert_eq!((glance.index, glance.peer_index, glance.state), (7, Some(9), State::Down));
         assert!(glance.has_carrier() && !glance.is_settled());
+        link.extend([9, 0, 6, 0, b'n', b'o', b'o', b'p', 0, 0, 0, 0]); // IFLA_QDISC
+        let up = |qdisc: u8| {
+            let mut link = link.clone();
+            (link[28], link[36]) = (6, qdisc); // IFLA_OPERSTATE is UP
+            Glance::deserialize(&header, &link).expect("a whole link").is_settled()
+        };
+        assert!(!up(b'n') && up(b'N'));
         for length in 0..link.len() {
             let _ = Glance::deserialize(&header, &link[..length]);
         }

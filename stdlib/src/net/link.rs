@@ -198,6 +198,10 @@ pub(crate) enum Change<'a> {
     Name(&'a IfName),
 }
 
+/// What modules for tunnels put into every namespace once they are loaded (`net.core.fb_tunnels_only_for_init_net`).
+const FALLBACK: [&str; 10] =
+    ["tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0", "ip6tnl0", "ip6gre0", "ip6_vti0", "ip6erspan0"];
+
 impl Net {
     /// All links.
     ///
@@ -242,6 +246,7 @@ impl Net {
     fn no_link(&self, error: Error) -> Error {
         match self.links() {
             Ok(links) if !links.is_empty() => {
+                let links: Vec<_> = links.iter().filter(|link| !FALLBACK.contains(&link.name.as_str())).collect();
                 let names: Vec<_> = links.iter().take(8).map(|l| crate::name::printable(&l.name)).collect();
                 let more = if links.len() > 8 { ", …" } else { "" };
                 error.hint(format!("the links there are: {}{more}", names.join(", ")))
@@ -355,7 +360,7 @@ impl Net {
             })
     }
 
-    /// Waits until a link that is up and has a carrier below it can carry packets.
+    /// Waits until a link that is up can carry packets, or shows in its state that it has no carrier.
     ///
     /// After "up" the kernel tells the queueing layer later, from a work queue (`net/core/link_watch.c`); a packet
     /// sent before is dropped, and ARP asks again only after a second. Recent kernels run that work when the link
@@ -366,7 +371,7 @@ impl Net {
         let mut pause = Duration::from_micros(50);
         loop {
             let Some(link) = self.look::<Glance>(Which::Index(index))? else { return Ok(false) };
-            if !link.has_carrier() || link.is_settled() {
+            if link.is_settled() {
                 return Ok(link.has_carrier() && link.peer_index.is_some());
             }
             if Instant::now() > deadline {
