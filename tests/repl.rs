@@ -290,7 +290,7 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
     let inputs = home.path().join("inputs");
     fs::write(
         &inputs,
-        ":explain on\nlet ns1 = netns(\"netns1\");\nlet c = veth(\"veth0\", ns1, \"veth1\");\nup(c.b, \"10.1.1.1/24\"); up(c.a);\n\
+        ":explain on\nlet ns1 = netns(\"netns1\");\nlinks();\nwithin ns1 { links(); addrs(); }\nlinks(ns1);\nexec(ns1, [\"echo\", \"a b\"]); holders(ns1); start(ns1, \"true\"); nsenter(1, [\"net\", \"user\"]);\nlet c = veth(\"veth0\", ns1, \"veth1\");\nup(c.b, \"10.1.1.1/24\"); up(c.a);\n\
          addr(c.a, \"fd00::1/64\");\nlet br = up(bridge(ns1, \"br0\"));\nset_master(c.b, br);\n\
          add_route(ns1, \"10.9.0.0/16\", #{dev: \"br0\"});\nsysctl(ns1, \"net.ipv4.ip_forward\", 1);\nmove_to(c.a, ns1);\n\
          delete(c.a);\ndelete(ns1);\n:explain off\nnetns(\"quiet\");\n",
@@ -304,6 +304,14 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
         twins,
         [
             "ip netns add netns1",
+            "ip link list",
+            "ip -n netns1 link list",
+            "ip -n netns1 -br addr",
+            "ip -n netns1 link list",
+            "ip netns exec netns1 echo 'a b'",
+            "ip netns pids netns1",
+            "ip netns exec netns1 true &",
+            "nsenter -t 1 -n -U",
             "ip link add name veth0 type veth peer name veth1 netns netns1",
             "ip netns exec netns1 ifconfig veth1 10.1.1.1/24 up",
             "ip link set dev veth0 up",
@@ -321,7 +329,7 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
     // All of iproute2 and sysctl that was shown does in a fresh lab what it says.
     let script: Vec<String> = twins
         .iter()
-        .filter(|twin| !twin.contains("ifconfig"))
+        .filter(|twin| !twin.contains("ifconfig") && !twin.starts_with("nsenter"))
         .map(|twin| format!("let r = exec(\"{twin}\"); if !r.ok {{ throw `{twin}: ${{r.stderr}}`; }}"))
         .collect();
     let done = Command::new(nslab).arg("-c").arg(script.join("\n")).output().unwrap();

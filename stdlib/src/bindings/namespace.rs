@@ -203,7 +203,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
 
     /// Opens namespaces of a process, to be entered by `within` or `exec`.
     ///
-    /// Like `nsenter -t PID -m -n`: the kinds are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
+    /// Like `nsenter -t PID KINDS`: the kinds are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
     ///
     /// ```rhai
     /// let p = start(netns("netns1"), "sleep 60");
@@ -216,7 +216,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
 
     /// Makes new namespaces of the given kinds and returns them, to be entered by `within` or `exec`.
     ///
-    /// Like `unshare(1)`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
+    /// Like `unshare KINDS`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
     ///
     /// ```rhai
     /// let box = unshare(["pid", "mount", "uts"]);

@@ -249,7 +249,8 @@ bindings! { "namespaces", types: [
 
     /// Lists what keeps the namespace alive: processes in it, open descriptors, mounts.
     ///
-    /// A socket that a process opened inside keeps it too; the kernel has no list of those.
+    /// Like `ip netns pids NAME`, which knows of processes alone. A socket that a process opened inside keeps it too; the
+    /// kernel has no list of those.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

@@ -147,7 +147,7 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
 
     /// Starts a program in the background and returns its handle at once.
     ///
-    /// It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle.
+    /// Like `ip netns exec NS COMMAND… &`. It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -183,6 +183,8 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
     }
 
     /// Sends a signal to a background process, TERM if none is named, and returns its handle.
+    ///
+    /// Like `kill -s SIGNAL PID`.
     ///
     /// ```rhai
     /// let p = start("sleep 60");

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rhai::{Dynamic, INT, ImmutableString, Map};
+use rhai::{Array, Dynamic, INT, ImmutableString, Map};
 
 use crate::lab::{Link, NetNs, Place, Process};
 
@@ -23,6 +23,7 @@ struct Twin<'a> {
     here: &'a NetNs,
     links: VecDeque<Link>,
     spaces: VecDeque<NetNs>,
+    processes: VecDeque<String>,
     /// Texts and numbers; with each the namespace that stands before it.
     others: VecDeque<(Option<NetNs>, String)>,
     options: Map,
@@ -34,6 +35,7 @@ impl<'a> Twin<'a> {
             here: &here.net,
             links: VecDeque::new(),
             spaces: VecDeque::new(),
+            processes: VecDeque::new(),
             others: VecDeque::new(),
             options: Map::new(),
         };
@@ -44,6 +46,8 @@ impl<'a> Twin<'a> {
             } else if let Some(ns) = arg.read_lock::<NetNs>() {
                 twin.spaces.push_back(ns.clone());
                 before = Some(ns.clone());
+            } else if let Some(process) = arg.read_lock::<Process>() {
+                twin.processes.push_back(process.pid().to_string());
             } else if let Some(map) = arg.read_lock::<Map>() {
                 twin.options = map.clone();
             } else if let Some(text) = plain(arg) {
@@ -70,7 +74,7 @@ impl<'a> Twin<'a> {
                 _ if is_hole && option.is_some() => option,
                 // The object comes first, so a namespace that is left is the destination.
                 "NS" if words.last().is_some_and(|last| last == "netns") => self.spaces.pop_back().map(|ns| ns.short()),
-                "NS" => ns.as_ref().map(NetNs::short),
+                "NS" => Some(ns.as_ref().unwrap_or(self.here).short()),
                 "LINK" | "BRIDGE" => {
                     let link = self.links.pop_front().map(|link| link.name().to_string());
                     link.or_else(|| self.next())
@@ -86,6 +90,8 @@ impl<'a> Twin<'a> {
                 }),
                 "KEY=VALUE" => self.next().zip(self.next()).map(|(key, value)| format!("{key}={value}")),
                 "NAME" => self.next().or_else(|| self.spaces.pop_front().map(|ns| ns.short())),
+                "PID" => self.processes.pop_front().or_else(|| self.next()),
+                "KINDS" => self.next().map(|kinds| flags(&kinds)),
                 "/proc/PID/ns" => self.next().map(|pid| format!("/proc/{pid}/ns")),
                 "/proc/PID/ns/KIND" => self.next().zip(self.next()).map(|(pid, kind)| format!("/proc/{pid}/ns/{kind}")),
                 _ if is_hole => self.next(),
@@ -95,7 +101,7 @@ impl<'a> Twin<'a> {
             match value {
                 Some(value) => words.push(value),
                 // An option that was not given takes its word with it.
-                None if matches!(words.last().map(String::as_str), Some("via" | "dev" | "metric" | "-c")) => {
+                None if matches!(words.last().map(String::as_str), Some("via" | "dev" | "metric" | "-c" | "-s")) => {
                     drop(words.pop());
                 }
                 None => {
@@ -127,13 +133,25 @@ fn inside(command: &str, ns: &NetNs) -> String {
     }
 }
 
-/// A text, a number, or the number of a process, as a command line has it.
+/// The options of nsenter(1) and unshare(1) for the kinds.
+fn flags(kinds: &str) -> String {
+    let flag = |kind: &str| match kind {
+        "cgroup" => "-C".to_owned(),
+        "time" => "-T".to_owned(),
+        "user" => "-U".to_owned(),
+        kind => format!("-{}", kind.chars().take(1).collect::<String>()),
+    };
+    kinds.split(' ').map(flag).collect::<Vec<_>>().join(" ")
+}
+
+/// A text, a number, or several words, as a command line has them.
 fn plain(arg: &Dynamic) -> Option<String> {
     if let Some(text) = arg.read_lock::<ImmutableString>() {
         return Some(text.to_string());
     }
-    if let Some(process) = arg.read_lock::<Process>() {
-        return Some(process.pid().to_string());
+    if let Some(words) = arg.read_lock::<Array>() {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        return shlex::try_join(words.iter().map(String::as_str)).ok();
     }
     arg.read_lock::<INT>().map(|number| number.to_string())
 }
