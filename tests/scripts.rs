@@ -104,6 +104,8 @@ struct Runner {
     features: BTreeMap<String, bool>,
     /// Why this runner cannot run anything.
     lacks: Option<String>,
+    /// Why recorded lists of links cannot be compared here: modules for tunnels have put devices of theirs beside `lo`.
+    fallback: Option<String>,
 }
 
 impl Runner {
@@ -114,7 +116,12 @@ impl Runner {
             scripts,
             features: BTreeMap::new(),
             lacks: None,
+            fallback: None,
         };
+        let more = runner.command(&["-c", "links().len > 1"]).output()?;
+        runner.fallback = String::from_utf8_lossy(&more.stdout)
+            .starts_with("true")
+            .then(|| "needs a machine without fallback devices of tunnel modules".to_owned());
         let doctor = runner.command(&["doctor"]).output()?;
         for line in String::from_utf8_lossy(&doctor.stdout).lines() {
             if let [sort, name, answer, ..] = line.split_whitespace().collect::<Vec<_>>()[..]
@@ -209,7 +216,8 @@ impl Suite {
         trials.push(Trial::test("the table in scripts/README.md is complete", table_is_complete));
         trials.push(Trial::test("a failing script is red", failing_script_is_red));
         trials.push(Trial::test("holes", holes::replace_what_varies));
-        trials.push(Trial::test("the session in docs/session.md", session::replay));
+        let lacks = self.here.fallback.clone();
+        trials.push(trial("the session in docs/session.md".into(), lacks, session::replay));
         Ok(trials)
     }
 }
@@ -253,6 +261,7 @@ fn trial(name: String, lacks: Option<String>, run: impl FnOnce() -> Result<(), F
 fn run_trial(script: &Arc<Script>, runner: &Arc<Runner>, suffix: &str) -> Trial {
     let lacks = runner.missing(&script.needs());
     let (script, runner) = (script.clone(), runner.clone());
+    let lacks = if script.name == WALKTHROUGH { lacks.or(runner.fallback.clone()) } else { lacks };
     trial(format!("{}{suffix}", script.name), lacks, move || {
         let output = succeeds(&mut runner.script(&script.name))?;
         if script.name == WALKTHROUGH { as_recorded(&output) } else { Ok(()) }
@@ -262,6 +271,7 @@ fn run_trial(script: &Arc<Script>, runner: &Arc<Runner>, suffix: &str) -> Trial 
 /// The walkthrough needs nothing of the environment.
 fn empty_path_trial(script: &Script, runner: &Arc<Runner>, suffix: &str) -> Trial {
     let lacks = runner.missing(&script.needs());
+    let lacks = lacks.or(runner.fallback.clone());
     let runner = runner.clone();
     trial(format!("{WALKTHROUGH} with an empty PATH{suffix}"), lacks, move || {
         let mut command = runner.script(WALKTHROUGH);
@@ -274,6 +284,7 @@ fn host_trial(script: &Script, runner: &Arc<Runner>) -> Trial {
     let mut needs = script.needs();
     needs.extend(["unshare", "mount", "ip", "ls"].map(str::to_owned));
     let lacks = runner.missing(&needs).or_else(|| (!is_root()).then(|| "needs root".to_owned()));
+    let lacks = lacks.or(runner.fallback.clone());
     let runner = runner.clone();
     trial(format!("{WALKTHROUGH} with --host"), lacks, move || {
         let steps = "mount -t tmpfs tmpfs /run && \"$1\" run --host walkthrough.rhai && \
@@ -290,7 +301,7 @@ fn host_trial(script: &Script, runner: &Arc<Runner>) -> Trial {
 fn execve_trial(script: &Script, runner: &Arc<Runner>) -> Trial {
     let mut needs = script.needs();
     needs.push("strace".into());
-    let lacks = runner.missing(&needs);
+    let lacks = runner.missing(&needs).or(runner.fallback.clone());
     let named: BTreeSet<String> = script.needs().into_iter().filter(|need| need.starts_with('/')).collect();
     let runner = runner.clone();
     trial(format!("{WALKTHROUGH} starts only what it names"), lacks, move || {

@@ -82,8 +82,10 @@ pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
         let folder = entry.path();
         let command = || fs::read_to_string(folder.join("comm")).unwrap_or_default().trim().to_owned();
         let hold = |how, detail: String| Holder { how, pid, command: command(), detail };
-        // Threads can be elsewhere than their process: a worker that unshared.
-        let threads = links_in(&folder.join("task"), |thread| thread.join("ns/net"));
+        // Threads can be elsewhere than their process: a worker that unshared. Our own are in a namespace for one call,
+        // and one that has just ended may still be seen there.
+        let mut threads = links_in(&folder.join("task"), |thread| thread.join("ns/net"));
+        threads.retain(|(tid, _)| pid != std::process::id() || *tid == pid.to_string());
         if threads.into_iter().any(|(tid, ino)| ino == target && same(&folder.join("task").join(tid).join("ns/net"))) {
             holders.insert(hold(How::Process, String::new()));
         }
