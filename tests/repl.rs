@@ -113,6 +113,32 @@ fn tab_completes_a_name_of_the_lab() {
 }
 
 #[test]
+fn a_list_of_candidates_fits_the_screen() {
+    let mut repl = Typed::start(&[]);
+    repl.line("host! stty rows 60 cols 60").prompt("nslab> ");
+    repl.line("let ns1 = netns(\"n\")").prompt("nslab> ");
+    repl.keys("ns1.\t");
+    let above = repl.expect("ping(addr: string");
+    let below = repl.expect("wait_gone(");
+    let list = format!("{above}{below}").replace("\u{e2}\u{80}\u{a6}", "…"); // bytes came as characters
+    let lines: Vec<&str> = list.lines().filter(|line| line.contains("  ")).collect();
+    assert!(lines.len() > 20 && lines.iter().all(|line| line.trim_end().chars().count() < 60), "{list}");
+    assert!(lines[0].contains("deleted: bool") && lines.iter().any(|line| line.trim_end().ends_with('…')), "{list}");
+    repl.control('c');
+    repl.prompt("nslab> ");
+    repl.end();
+}
+
+#[test]
+fn the_right_arrow_takes_what_was_typed_before() {
+    let mut repl = Typed::start(&[]);
+    repl.shows("1000 + 234", "1234");
+    repl.keys("100\x1b[C\r");
+    repl.expect("\r\n1234");
+    repl.end();
+}
+
+#[test]
 fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
