@@ -112,8 +112,8 @@ fn a_program_sees_its_namespace_and_no_descriptor_of_ours() {
         let ns1 = netns("netns1");
         veth("veth0", ns1, "veth1");
         check exec(ns1, "ip netns identify").lines == ["netns1"];
-        check exec(ns1, "ls /sys/class/net").lines == ["lo", "veth1"];
-        check exec("ls /sys/class/net").lines == ["lo", "veth0"];
+        check exec(ns1, "ls /sys/class/net").lines.filter(|name| name.contains("veth")) == ["veth1"];
+        check exec("ls /sys/class/net").lines.filter(|name| name.contains("veth")) == ["veth0"];
         // 3 is the folder that ls itself reads.
         check exec("ls /proc/self/fd").lines == ["0", "1", "2", "3"];
         check exec(ns1, "ls /proc/self/fd").lines == ["0", "1", "2", "3"];

@@ -26,7 +26,7 @@ fn each_end_where_it_was_placed() {
         //  netns1 eth0 ---- eth0 netns2
         let cable = veth(ns1, "eth0", ns2, "eth0");
         check cable.a.ns == ns1 && cable.b.ns == ns2;
-        check ip(host(), "link").len() == 1;
+        check cables(host()) == [];
         let a = dev(ns1, "eth0");
         let b = dev(ns2, "eth0");
         check a.link_index == b.ifindex && b.link_index == a.ifindex;
@@ -75,8 +75,8 @@ fn the_second_of_a_name_is_eexist() {
         let e = expect_error(|| veth("same", "same"));
         check e.kind == "usage" || e.errno == 17;
         // Nothing half-made is left.
-        check ip(host(), "link").map(|l| l.ifname) == ["lo", "veth0"];
-        check ip(ns1, "link").map(|l| l.ifname) == ["lo", "veth1"];
+        check cables(host()) == ["veth0"];
+        check cables(ns1) == ["veth1"];
         "#,
     );
 }

@@ -25,8 +25,9 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Somebody without privileges, on every machine.
 pub(crate) const NOBODY: u32 = 65534;
 
-/// Functions for scripts that read back with the real tools.
+/// Functions for scripts that read back with the real tools. `cables` leaves out what modules for tunnels add.
 const READ_BACK: &str = r#"
+fn cables(ns) { ip(ns, "link show type veth").map(|l| l.ifname) }
 fn ip(ns, words) { parse_json(exec(ns, ["ip", "-j", "-d"] + words.split(" ")).stdout) }
 fn dev(ns, name) { ip(ns, "addr show dev " + name)[0] }
 fn bash(ns, words) { exec(ns, ["sh", "-c", words]) }
