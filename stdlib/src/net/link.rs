@@ -367,7 +367,7 @@ impl Net {
     /// is looked at *by index*; on older ones we look until it is done. Returns whether there is another end that
     /// carries now as well.
     pub(crate) fn wait_usable(&self, index: u32) -> Result<bool> {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(10);
         let mut pause = Duration::from_micros(50);
         loop {
             let Some(link) = self.look::<Glance>(Which::Index(index))? else { return Ok(false) };
