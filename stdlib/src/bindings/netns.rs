@@ -140,12 +140,9 @@ value! { Deleted, "Deleted", "What came of deleting a namespace: whether it is g
 pub(crate) struct Patience(pub Duration);
 
 impl FromOptions for Patience {
-    const KEYS: &'static [Key] = &[Key::new(
-        "timeout",
-        "how long to wait at most; default \"10s\", since the kernel removes namespaces one batch after the other",
-    )];
+    const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait at most; default \"5s\"")];
     fn from(options: &mut Options) -> Result<Self> {
-        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(10))))
+        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(5))))
     }
 }
 
