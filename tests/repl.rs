@@ -172,6 +172,41 @@ fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
         repl.shows("ns1.name", "netns1");
     }
     repl.shows("alive(p)", "true");
+    // What comes right after is not interrupted as well.
+    for (command, shows) in [(":topo", "10.0.0.8/24"), ("deaf[0].name", "h1"), ("h1 ping h2", "0 received")] {
+        repl.line("let h1 = deaf[0]; let h2 = deaf[1]; loop {}");
+        repl.expect("\r\n");
+        repl.control('c');
+        repl.expect("interrupted");
+        repl.prompt("nslab> ");
+        repl.shows(command, shows);
+    }
+    repl.line("loop {}");
+    repl.expect("\r\n");
+    repl.control('c');
+    repl.expect("interrupted");
+    repl.prompt("nslab> ");
+    repl.keys("open_netns(\"swi\t");
+    repl.expect("switch");
+    repl.control('c');
+    repl.prompt("nslab> ");
+    repl.line(":reset").prompt("nslab> ");
+    repl.shows("netns_list().len", "0");
+    repl.end();
+}
+
+#[test]
+fn ctrl_z_stops_no_program_for_good() {
+    let mut repl = Typed::start(&[]);
+    repl.line("host! echo begun; cat; echo over");
+    repl.expect("\r\nbegun");
+    repl.control('z');
+    repl.line("typed after it");
+    repl.expect("\r\ntyped after it");
+    repl.control('d');
+    repl.expect("over");
+    repl.prompt("nslab> ");
+    repl.shows("1 + 1", "2");
     repl.end();
 }
 

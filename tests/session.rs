@@ -95,6 +95,33 @@ fn a_command_of_the_shell_gets_the_way_to_run_it() {
 }
 
 #[test]
+fn words_of_other_tools_are_understood() {
+    let shell = |inputs: &str| Shell::new().stdin(inputs).run();
+    let two = "for i in 1..3 { netns(`h${i}`); } let c = veth(open_netns(\"h1\"), \"e\", open_netns(\"h2\"), \"e\"); \
+               up(c.a, \"10.0.0.1/24\"); up(c.b, \"10.0.0.2/24\");\n";
+    for input in ["h1 ping h2;", "h1 ping \"10.0.0.2\"", "h1 ping 10.0.0.2", "h1 ping -c1 h2"] {
+        shell(&format!("{two}{input}")).success().stdout_contains("1 received, 0% packet loss");
+    }
+    for input in [":topo;", "net", "dump", "nodes;", ":ns"] {
+        shell(&format!("{two}{input}")).success().stdout_contains("h2");
+    }
+    shell("help ping").success().stdout_contains("Sends ICMP echo requests");
+    for input in [":q", ":exit", "quit()", "exit", "quit"] {
+        shell(&format!("{input}\nprint(1)")).success().stdout("");
+    }
+    shell(":topo foo").status(2).stderr_contains("`:topo` takes no argument");
+    shell(":tpo").status(2).stderr_contains("no command `:tpo`; did you mean `:topo`? `:help` lists them");
+}
+
+#[test]
+fn a_program_that_fails_says_so() {
+    says(
+        "exec(\"true\")\nexec(\"false\")\nexec([\"sh\", \"-c\", \"echo out; exit 3\"])",
+        "exit status 1\nout\nexit status 3\n",
+    );
+}
+
+#[test]
 fn a_program_after_the_name_of_a_host_runs_there() {
     let inputs = "let h1 = netns(\"h1\"); let h2 = netns(\"h2\"); let c = veth(h1, \"e\", h2, \"e\");\n\
                   up(c.a, \"10.0.0.1/24\"); up(c.b, \"10.0.0.2/24\");\nh1 echo h2 from $(ip netns identify)\nh1 in [h1]";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope, Stmt};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FuncArgs, Scope, Stmt};
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
@@ -121,6 +121,15 @@ impl Interpreter {
     pub fn evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> Result<Dynamic, Stop> {
         let name = ast.source().unwrap_or_default().to_owned();
         self.engine.eval_ast_with_scope::<Dynamic>(scope, ast).map_err(|error| self.stop(&error, &name, scope))
+    }
+
+    /// Calls one of our functions.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub fn call(&self, function: &str, args: impl FuncArgs) -> Result<Dynamic, Stop> {
+        let result = self.engine.eval_fn_call::<Dynamic>(function, None, args);
+        result.map_err(|error| self.stop(&error, "", &Scope::new()))
     }
 
     fn stop(&self, error: &EvalAltResult, name: &str, scope: &Scope<'_>) -> Stop {

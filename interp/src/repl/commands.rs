@@ -87,7 +87,7 @@ commands! {
 }
 
 /// Words that Mininet users have in their fingers, and what they mean here.
-const MININET: [(&str, &str); 7] = [
+const MININET: [(&str, &str); 9] = [
     ("nodes", ":ns"),
     ("net", ":topo"),
     ("dump", ":topo"),
@@ -95,10 +95,17 @@ const MININET: [(&str, &str); 7] = [
     ("help", ":help"),
     ("exit", ":quit"),
     ("quit", ":quit"),
+    ("help()", ":help"),
+    ("quit()", ":quit"),
 ];
+
+/// Other words for commands.
+const ALIASES: [(&str, &str); 5] = [("q", "quit"), ("exit", "quit"), ("h", "help"), ("?", "help"), ("l", "load")];
 
 /// Runs the input if it is a command; none if it is for the interpreter.
 pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
+    // Whoever writes scripts ends lines so.
+    let input = input.trim_end_matches(';').trim_end();
     if let Some(topic) = input.strip_prefix("??") {
         repl.source_of(topic.trim());
         return Some(Flow::On);
@@ -109,15 +116,24 @@ pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     }
     if let Some(rest) = input.strip_prefix(':') {
         let (name, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| *name);
         return Some(match COMMANDS.iter().find(|command| command.name == name) {
+            Some(command) if command.args.is_empty() && !args.trim().is_empty() => {
+                repl.complain(&format!("`:{name}` takes no argument"));
+                Flow::On
+            }
             Some(command) => (command.run)(repl, args.trim()),
             None => {
                 let near = nearest(name, COMMANDS.iter().map(|command| command.name));
-                let near = near.map_or(String::new(), |near| format!("; did you mean `:{near}`?"));
-                repl.complain(&format!("no command `:{name}`{near} `:help` lists them"));
+                let near = near.map_or(String::new(), |near| format!(" did you mean `:{near}`?"));
+                repl.complain(&format!("no command `:{name}`;{near} `:help` lists them"));
                 Flow::On
             }
         });
+    }
+    if let Some(topic) = input.strip_prefix("help ").filter(|_| repl.session.variable("help").is_none()) {
+        repl.help(topic.trim());
+        return Some(Flow::On);
     }
     if repl.session.variable(input).is_none() {
         if let Some((_, command)) = MININET.iter().find(|(word, _)| *word == input) {
@@ -148,7 +164,8 @@ fn bang<'a>(repl: &Repl<'_>, input: &'a str) -> Option<(NetNs, &'a str)> {
 fn mininet_ping(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     let words: Vec<&str> = input.split_whitespace().collect();
     let [from, "ping", to] = words.as_slice() else { return None };
-    held(repl, from)?;
+    let from = held(repl, from)?;
+    let to = to.trim_matches('"');
     let target = match held(repl, to) {
         Some(ns) => match address(&ns) {
             Some(addr) => addr,
@@ -157,9 +174,9 @@ fn mininet_ping(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
                 return Some(Flow::On);
             }
         },
-        None => (*to).to_owned(),
+        None => to.to_owned(),
     };
-    repl.evaluate_quietly(&format!("ping({from}, \"{target}\")"));
+    let _ = repl.finish(repl.session.interpreter.call("ping", (from, target)));
     Some(Flow::On)
 }
 
@@ -168,8 +185,9 @@ fn mininet_program(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     let (name, command) = input.split_once(' ')?;
     let ns = held(repl, name)?;
     let program = command.split_whitespace().next()?;
-    // `h1 in list` is the one thing of the language that looks so.
-    if program == "in" || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
+    // `h1 in list` looks so too, and a namespace may be called `for`.
+    let is_script = crate::engine::for_syntax().set_strict_variables(false).compile(input).is_ok();
+    if is_script || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
         return None;
     }
     let word = |word: &str| held(repl, word).and_then(|ns| address(&ns)).unwrap_or_else(|| word.to_owned());
@@ -178,9 +196,12 @@ fn mininet_program(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     Some(in_terminal(repl, &ns, &words.join(" ")))
 }
 
-/// The namespace that a variable holds.
-fn held(repl: &Repl<'_>, variable: &str) -> Option<NetNs> {
-    repl.session.variable(variable).and_then(|value| value.read_lock::<NetNs>().map(|ns| ns.clone()))
+/// The namespace that a variable holds, or that has this name if no variable has it.
+fn held(repl: &Repl<'_>, word: &str) -> Option<NetNs> {
+    match repl.session.variable(word) {
+        Some(value) => value.read_lock::<NetNs>().map(|ns| ns.clone()),
+        None => repl.namespace(word).filter(|ns| !ns.is_root()),
+    }
 }
 
 /// The first address of a namespace that others can reach.
@@ -388,8 +409,9 @@ fn terminal(repl: &mut Repl<'_>, ns: &NetNs, argv: &[String]) {
     let lab = repl.session.interpreter.lab.clone();
     match process::run_in_terminal(&lab, &Place::of(ns), argv) {
         Ok(ended) => match (ended.signal, ended.code) {
+            // A Ctrl-C is what was asked for; a shell tells of it by 130.
+            (Some(2), _) | (None, 0 | 130) => {}
             (Some(signal), _) => repl.complain(&format!("ended by signal {signal}")),
-            (None, 0) => {}
             (None, code) => repl.say(&format!("exit status {code}")),
         },
         Err(error) => repl.complain(&error.to_string()),

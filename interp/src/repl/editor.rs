@@ -234,7 +234,8 @@ impl Highlighter for LineHelper {
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         if self.colour {
-            format!("\x1b[90m{}\x1b[0m", hint.replace('‹', "\x1b[0;1m").replace('›', "\x1b[0;90m")).into()
+            // The marks stay: the editor has counted their columns.
+            format!("\x1b[90m{}\x1b[0m", hint.replace('‹', "‹\x1b[0;1m").replace('›', "\x1b[0;90m›")).into()
         } else {
             hint.into()
         }

@@ -183,6 +183,13 @@ impl Repl<'_> {
         if input.is_empty() {
             return None;
         }
+        let end = self.obey_or_evaluate(input);
+        // Ctrl-C was meant for this input, and what completion and events ask from here on is none of it.
+        self.session.interpreter.lab.exec().resume();
+        end
+    }
+
+    fn obey_or_evaluate(&mut self, input: &str) -> Option<u8> {
         match commands::run(self, input) {
             Some(Flow::On) => return None,
             Some(Flow::End(status)) => return Some(status),
@@ -256,14 +263,7 @@ impl Repl<'_> {
         };
         let nodes: Vec<Dynamic> =
             lab.all().unwrap_or_default().into_iter().filter(has_address).map(Dynamic::from).collect();
-        let engine = &self.session.interpreter.engine;
-        let result = engine.eval_fn_call::<Dynamic>("pingall", None, (nodes,));
-        match result {
-            Ok(matrix) => {
-                let _ = self.finish(Ok(matrix));
-            }
-            Err(error) => self.complain(&error.to_string()),
-        }
+        let _ = self.finish(self.session.interpreter.call("pingall", (nodes,)));
     }
 
     fn help(&mut self, topic: &str) {
@@ -312,8 +312,8 @@ impl Repl<'_> {
     fn no_namespace(&mut self, word: &str) {
         let names = self.session.interpreter.lab.netns_names().unwrap_or_default();
         let near = crate::suggest::nearest(word, names.iter().map(String::as_str));
-        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-        self.complain(&format!("no namespace `{}`{near} `:ns` lists them", stdlib::name::printable(word)));
+        let near = near.map_or(String::new(), |near| format!(" did you mean `{near}`?"));
+        self.complain(&format!("no namespace `{}`;{near} `:ns` lists them", stdlib::name::printable(word)));
     }
 
     fn screen(&self) -> Screen {

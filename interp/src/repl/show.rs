@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use rhai::{Array, Dynamic};
+use rhai::{Array, Dynamic, INT};
 use stdlib::lab::{Link, NetNs};
 
 use crate::interpreter::Interpreter;
@@ -26,8 +26,25 @@ pub fn render(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Opt
         Some(table) => table,
         None => interpreter.show(value)?,
     };
+    let text = with_status(interpreter, value, text);
+    if text.is_empty() {
+        return None;
+    }
     let text = cut(&text, screen);
     Some(if screen.colour { colour(&text) } else { text })
+}
+
+/// A program that failed says so: what it wrote may look like success.
+fn with_status(interpreter: &Interpreter, value: &Dynamic, text: String) -> String {
+    if interpreter.engine.map_type_name(value.type_name()) != "Output" {
+        return text;
+    }
+    let code = interpreter.engine.eval_fn_call::<INT>("get$code", Some(&mut value.clone()), ());
+    match code {
+        Ok(0) | Err(_) => text,
+        Ok(code) if text.is_empty() => format!("exit status {code}"),
+        Ok(code) => format!("{text}\nexit status {code}"),
+    }
 }
 
 /// A list whose elements have columns, as a table.
@@ -37,7 +54,7 @@ fn table(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<S
     let of = interpreter.catalog.types.iter().find(|of| of.name == name && !of.columns.is_empty())?;
     let rows = engine.eval_fn_call::<Array>("to_array", None, (value.clone(),)).ok()?;
     if rows.is_empty() {
-        return None;
+        return Some("(none)".into());
     }
     // What will be cut away anyway need not be asked of the kernel.
     let cell_of = |row: &Dynamic, column: &str| {

@@ -73,7 +73,9 @@ impl<'a> Twin<'a> {
             let value = match word {
                 _ if is_hole && option.is_some() => option,
                 // The object comes first, so a namespace that is left is the destination.
-                "NS" if words.last().is_some_and(|last| last == "netns") => self.spaces.pop_back().map(|ns| ns.short()),
+                "NS" if words.last().is_some_and(|last| last == "netns") => {
+                    self.spaces.pop_back().map(|ns| target(&ns))
+                }
                 "NS" => Some(ns.as_ref().unwrap_or(self.here).short()),
                 "LINK" | "BRIDGE" => {
                     let link = self.links.pop_front().map(|link| link.name().to_string());
@@ -114,10 +116,15 @@ impl<'a> Twin<'a> {
         let mut text = words.join(" ");
         if let Some(peer) = peer.filter(|peer| !peer.is(&ns)) {
             text.push_str(" netns ");
-            text.push_str(&peer.short());
+            text.push_str(&target(&peer));
         }
         ((-open, used), inside(&text, &ns))
     }
+}
+
+/// The namespace as `ip link` takes it for a destination: the lab's root has no name, but PID 1 is in it.
+fn target(ns: &NetNs) -> String {
+    if ns.is_root() { "1".into() } else { ns.short() }
 }
 
 /// The command as it has to be given to happen in `ns`.

@@ -3,13 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::handle::{NsHandle, NsKind};
@@ -41,6 +42,23 @@ impl Started {
     pub(crate) fn kill_group(&self) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// Waits for the end of a program that has the terminal. There is no job control, so one that Ctrl-Z stopped goes
+    /// on: nobody could wake it any more.
+    pub(crate) fn wait_in_the_foreground(self) -> std::result::Result<ExitStatus, Errno> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
+        loop {
+            match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
+                Ok(WaitStatus::Exited(_, code)) => return Ok(ExitStatus::from_raw(code << 8)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(ExitStatus::from_raw(signal as i32)),
+                Ok(WaitStatus::Stopped(..)) => {
+                    let _ = nix::sys::signal::killpg(pid, Signal::SIGCONT);
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
         }
     }
 }

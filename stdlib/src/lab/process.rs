@@ -116,11 +116,11 @@ pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, tim
 pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ended> {
     let namespaces = place.namespaces(lab)?;
     let status = crate::exec::lending_the_terminal(|| {
-        let mut started = launch(lab, &namespaces, argv, Streams::Terminal)?;
-        Ok(started.child.wait())
+        let started = launch(lab, &namespaces, argv, Streams::Terminal)?;
+        Ok(started.wait_in_the_foreground())
     })?;
     lab.exec().resume(); // Ctrl-C was meant for the program
-    status.map(Ended::of).map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))
+    status.map(Ended::of).map_err(|errno| Error::sys(format!("wait for `{}`", shown(argv)), errno))
 }
 
 fn shown(argv: &[String]) -> String {

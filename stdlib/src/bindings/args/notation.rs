@@ -157,10 +157,7 @@ impl Arg for Argv {
     const TYPE: &'static str = "string or array";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if let Some(text) = call.take_text() {
-            if let Some(sign) = [">", "<", "|", ";", "&&", "$("].iter().find(|sign| {
-                let unquoted = shlex::split(&text).unwrap_or_default();
-                unquoted.iter().any(|word| word == *sign)
-            }) {
+            if let Some(sign) = sign_for_a_shell(&text) {
                 return Err(Error::usage(format!("`{sign}` means nothing here: no shell runs the command"))
                     .hint("ask for one: [\"sh\", \"-c\", \"…\"]"));
             }
@@ -173,6 +170,26 @@ impl Arg for Argv {
         let words: Vec<String> = array.iter().map(ToString::to_string).collect();
         if words.is_empty() { Err(call.wrong(name, wanted)) } else { Ok(Self(words)) }
     }
+}
+
+/// What only a shell understands, outside of quotes.
+fn sign_for_a_shell(text: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (Some('"') | None, '\\') => drop(chars.next()),
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '>' | '<' | '|' | ';' | '&' | '`') => {
+                let double = chars.peek().is_some_and(|(_, next)| *next == c);
+                return text.get(at..at + if double { 2 } else { 1 });
+            }
+            (None | Some('"'), '$') if chars.peek().is_some_and(|(_, next)| *next == '(') => return Some("$("),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// A duration in the usual notation.
