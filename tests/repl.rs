@@ -230,6 +230,22 @@ fn six_hundred_pasted_lines_are_one_input() {
 }
 
 #[test]
+fn a_paste_of_commands_and_lines_is_cut_apart() {
+    let mut repl = Typed::start(&[]);
+    let lines = ["let n = netns(\"n\")", ":enter n", "up(\"lo\");", ":leave", "n ip -br link", "links(n).len + 41"];
+    repl.keys(&format!("\x1b[200~{}\x1b[201~\r", lines.join("\n")));
+    repl.expect("LOOPBACK,UP,LOWER_UP");
+    repl.expect("42");
+    repl.prompt("nslab> ");
+    repl.keys("\x1b[200~let a = 1\nnobody\nlet b = 2\nlet c = 3\x1b[201~\r");
+    repl.expect("no variable `nobody`");
+    repl.expect("not run: the 2 inputs that were pasted after this one");
+    repl.prompt("nslab> ");
+    repl.shows("a", "1");
+    repl.end();
+}
+
+#[test]
 fn history_is_kept_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let mut repl = Typed::start(&[]);
@@ -391,7 +407,9 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
     let script: Vec<String> = twins
         .iter()
         .filter(|twin| !twin.contains("ifconfig") && !twin.starts_with("nsenter"))
-        .map(|twin| format!("let r = exec(\"{twin}\"); if !r.ok {{ throw `{twin}: ${{r.stderr}}`; }}"))
+        .map(|twin| {
+            format!("let r = exec([\"sh\", \"-c\", \"{twin}\"]); if !r.ok {{ throw `{twin}: ${{r.stderr}}`; }}")
+        })
         .collect();
     let done = Command::new(nslab).arg("-c").arg(script.join("\n")).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -64,8 +64,115 @@ fn a_file_is_read_again_by_reload_with_what_it_imports() {
 fn the_editor_gets_the_session_and_what_it_leaves_is_run() {
     let shell = || Shell::new().stdin("let ns1 = netns(\"n1\");\nlet x = 1;\n:edit\nx\nns1.name\nnetns_list().len");
     shell().env("EDITOR", "sed -i 's/x = 1/x = 42/; s/n1/n2/'").run().success().stdout("42\nn2\n1\n");
+    // Nothing is lost by an editor that fails, that changes nothing, or that leaves what does not compile.
+    shell().env("EDITOR", "true").run().success().stdout("nothing was changed, nothing was run\n1\nn1\n1\n");
     let refused = shell().env("EDITOR", "false").run().status(2);
     refused.stderr_contains("`false` ended with 1: nothing was run");
+    let broken = Shell::new().stdin(":edit").env("EDITOR", "sed -i '$alet z = netns(\"z\"'").run().status(2);
+    broken.stdout("nothing was run; `:edit` opens the text again\n").stderr_contains("<edited>:3:");
+}
+
+#[test]
+fn a_script_that_is_loaded_again_finds_an_empty_lab() {
+    let script =
+        "let n = netns(\"n\"); let p = start(n, \"sleep 100\"); addr(\"lo\", \"10.9.9.9/32\"); bridge(\"br0\");";
+    let shell = || Shell::new().file("a.rhai", script);
+    shell().stdin(":load a.rhai\n:reload\nprocesses().len\n:ns").run().success().stdout("1\n name\n n\n");
+    shell()
+        .stdin(":load a.rhai\n:reset\nprocesses()\n:ns\nexists(\"br0\")")
+        .run()
+        .success()
+        .stdout("(none)\n(none)\nfalse\n");
+    shell().command(["run", "-i", "a.rhai"]).stdin(":reload\nprocesses().len").run().success().stdout("1\n");
+}
+
+#[test]
+fn lines_from_a_pipe_may_be_broken_where_a_script_may() {
+    says("#!/usr/bin/env nslab\nlet x = 2;\nif x == 1 {\n  1\n}\nelse {\n  2\n}\nnetns(\"n\")\n  .name", "2\nn\n");
+}
+
+/// Types the inputs, one a line, and returns what `:save` wrote; that script runs to its end.
+#[track_caller]
+fn saved(inputs: &str) -> String {
+    let shell = Shell::new().stdin(format!("{inputs}\n:save saved.rhai\n:sh host cat saved.rhai"));
+    let outcome = shell.run().status(0);
+    let script = outcome.text().rsplit("//! Saved from a session.\n\n").next().unwrap().to_owned();
+    Shell::new().script(&script).run().status(0);
+    script
+}
+
+#[test]
+fn a_saved_session_means_the_same() {
+    assert_eq!(
+        saved("let x = #{a: 1}\nlet r = if true { 1 } else { 2 }\ncheck r == x.a"),
+        "let x = #{a: 1};\nlet r = if true { 1 } else { 2 };\ncheck r == x.a;\n"
+    );
+    assert_eq!(saved("let y = 2 // two\ncheck y == 2 // so it is"), "let y = 2;\n// two\ncheck y == 2;\n// so it is\n");
+    assert_eq!(
+        saved("fn f(x) { x }\nfn f(x) { x * 2 }\ncheck f(2) == 4"),
+        "// replaced below: fn f(x) { x }\nfn f(x) { x * 2 }\ncheck f(2) == 4;\n"
+    );
+    assert_eq!(
+        saved("40 + 2\nlet answer = it;\ncheck answer == 42"),
+        "let it = 40 + 2;\nlet answer = it;\ncheck answer == 42;\n"
+    );
+    assert_eq!(
+        saved("for i in 0..2 {\n  print(i);\n}\nimport \"std/topo\" as topo\nlet q;"),
+        "for i in 0..2 {\n  print(i);\n}\nimport \"std/topo\" as topo;\nlet q;\n"
+    );
+}
+
+#[test]
+fn what_was_done_in_a_namespace_is_saved_so() {
+    let script = saved(
+        "let n = netns(\"n\");\n:enter n\nlet x = 1; up(\"lo\") // done\nlet q;\nfn f() { 1 }\nlinks().len\ncheck it >= 1\n\
+         if x == 1 { q = up(\"lo\"); }\n:leave\ncheck q.ns == n && x == 1",
+    );
+    assert_eq!(
+        script,
+        "let n = netns(\"n\");\nlet x = within n { 1 };\nwithin n { up(\"lo\"); }\n// done\nlet q;\nfn f() { 1 }\n\
+         let it = within n { links().len };\nwithin n { check it >= 1; }\nwithin n { if x == 1 { q = up(\"lo\"); } }\n\
+         check q.ns == n && x == 1;\n"
+    );
+    // The variable that named the namespace holds something else later.
+    let script = saved("let a = netns(\"a\")\n:enter a\nlet a = 5\nup(\"lo\");");
+    assert_eq!(script, "let a = netns(\"a\");\nlet a = within a { 5 };\nwithin open_netns(\"a\") { up(\"lo\"); }\n");
+}
+
+#[test]
+fn programs_of_the_shell_are_saved_as_calls() {
+    let script = saved(
+        "let n = netns(\"n\");\nn! ip addr add 10.5.5.5/32 dev lo\nn ip link set lo up\nn! false\ncheck ping(n, \"10.5.5.5\").ok",
+    );
+    assert_eq!(
+        script,
+        "let n = netns(\"n\");\nexec(n, [\"sh\", \"-c\", \"ip addr add 10.5.5.5/32 dev lo\"]);\n\
+         exec(n, [\"sh\", \"-c\", \"ip link set lo up\"]);\n// in n: false\ncheck ping(n, \"10.5.5.5\").ok;\n"
+    );
+}
+
+#[test]
+fn what_a_failed_input_did_is_kept_and_saved() {
+    let script = "let a = netns(\"a\");\nbogus();\nlet b = 1;\nfn f() { 2 }\n";
+    let shell = Shell::new().file("half.rhai", script).stdin("a.name\nf()\n:log");
+    let outcome = shell.command(["run", "--pause-on-fail", "half.rhai"]).run();
+    // It failed with an error, not with a check: nothing to stay for.
+    outcome.status(2);
+    let shell = Shell::new().file("half.rhai", script.replace("bogus()", "check 1 == 2")).stdin("a.name\nf()\n:log");
+    let outcome = shell.command(["run", "--pause-on-fail", "half.rhai"]).run().status(1);
+    outcome.stdout(
+        "a\n2\n//! Saved from a session.\n\nlet a = netns(\"a\");\n// failed: check 1 == 2\n// not run: let b = 1\nfn f() { 2 }\na.name;\nf();\n\n",
+    );
+}
+
+#[test]
+fn a_file_is_overwritten_only_by_the_session_that_saved_it() {
+    let shell = Shell::new().stdin("1\n:save \"a b.rhai\"\n2\n:save a b.rhai\n:save ~/c.rhai");
+    let outcome =
+        shell.run().success().stdout_contains("1\nsaved 1 inputs to a b.rhai\n2\nsaved 2 inputs to a b.rhai\n");
+    outcome.stdout_contains("/c.rhai\n");
+    let there = Shell::new().file("a.rhai", "").stdin(":save a.rhai").run().status(2);
+    there.stderr_contains("`a.rhai` is there already: choose another name");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, FuncArgs, Scope, Stmt};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FuncArgs, ParseError, Scope, Stmt};
+use stdlib::bindings::RhaiResultOf;
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
@@ -10,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Known};
 use crate::engine::{self, ExitToken};
 use crate::functions::{self, Function};
 use crate::output;
-use crate::sources::{Folder, Resolver, Sources};
+use crate::sources::{Folder, Resolver, Script, Sources};
 
 /// An engine with its lab.
 pub struct Interpreter {
@@ -106,6 +107,16 @@ impl Interpreter {
         Ok(AST::new_with_source(statements, functions::marker(), name))
     }
 
+    /// Whether a script compiles by itself; nothing of it is kept.
+    ///
+    /// # Errors
+    /// A syntax error.
+    pub fn check(&self, script: &Script) -> Result<(), Stop> {
+        self.sources.add(&script.name, &script.text);
+        let stop = |error: ParseError| self.stop(&error.into(), &script.name, &Scope::new());
+        self.engine.compile(&script.text).map(drop).map_err(stop)
+    }
+
     /// What makes the constants of earlier inputs known to functions, as `global::NAME`.
     fn constants(&self, scope: &Scope<'_>) -> Vec<Stmt> {
         let constants = scope.iter_raw().filter(|(_, is_constant, _)| *is_constant);
@@ -120,7 +131,12 @@ impl Interpreter {
     /// What ended it.
     pub fn evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> Result<Dynamic, Stop> {
         let name = ast.source().unwrap_or_default().to_owned();
-        self.engine.eval_ast_with_scope::<Dynamic>(scope, ast).map_err(|error| self.stop(&error, &name, scope))
+        self.try_evaluate(scope, ast).map_err(|error| self.stop(&error, &name, scope))
+    }
+
+    /// As [`Interpreter::evaluate`], with the language's own error.
+    pub(crate) fn try_evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> RhaiResultOf<Dynamic> {
+        self.engine.eval_ast_with_scope::<Dynamic>(scope, ast)
     }
 
     /// Calls one of our functions.
@@ -132,7 +148,8 @@ impl Interpreter {
         result.map_err(|error| self.stop(&error, "", &Scope::new()))
     }
 
-    fn stop(&self, error: &EvalAltResult, name: &str, scope: &Scope<'_>) -> Stop {
+    /// What an error of the source `name` means.
+    pub(crate) fn stop(&self, error: &EvalAltResult, name: &str, scope: &Scope<'_>) -> Stop {
         if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner() {
             return match token.read_lock::<ExitToken>() {
                 Some(exit) => Stop::Exit(exit.0),

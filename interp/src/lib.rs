@@ -12,5 +12,6 @@ pub mod repl;
 pub mod run;
 pub mod session;
 pub mod sources;
+pub mod statements;
 mod suggest;
 mod syntax;

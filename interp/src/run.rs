@@ -114,7 +114,7 @@ fn do_job(job: &Job, lab: &Arc<Lab>) -> u8 {
             match (after, &result) {
                 (_, Err(Stop::Exit(_))) => status,
                 (After::StayIfFailed, _) if !failed => status,
-                _ => match repl::resume(session) {
+                _ => match repl::resume(session, Some(script.name.clone())) {
                     0 => status,
                     other => other,
                 },

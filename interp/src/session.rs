@@ -3,18 +3,21 @@
 use rhai::{AST, ASTNode, Dynamic, Expr, Scope, Stmt};
 use stdlib::lab::{NetNs, Place};
 
+use crate::functions::offset;
 use crate::interpreter::{Interpreter, Stop};
 use crate::sources::Script;
+use crate::statements::{Sort, statements, uses};
 
 /// One input and what came of it.
 #[derive(Clone, Debug)]
-pub struct Entry {
-    /// The text.
-    pub text: String,
-    /// Whether it was evaluated to its end.
-    pub ok: bool,
-    /// The expression of the namespace it was evaluated in, if one was entered.
-    pub place: Option<String>,
+struct Entry {
+    text: String,
+    /// The namespace it was evaluated in, if one was entered.
+    place: Option<String>,
+    /// Up to where its statements were evaluated, in bytes; none if it did not compile.
+    done: Option<usize>,
+    /// Whether it had a value, which was `it` from then on.
+    gave: bool,
 }
 
 /// What a session remembers besides the interpreter.
@@ -40,8 +43,9 @@ impl Session {
     /// What ended it; the session goes on with what was there before the failing statement.
     pub fn evaluate(&mut self, text: &str) -> Result<Dynamic, Stop> {
         self.lines += 1;
-        let result = self.run(&format!("<input {}>", self.lines), text);
-        self.note(text, result)
+        let name = format!("<input {}>", self.lines);
+        self.interpreter.import_from(None);
+        self.execute(&name, text, true)
     }
 
     /// Evaluates a whole script, which becomes part of this one.
@@ -50,8 +54,7 @@ impl Session {
     /// As [`Session::evaluate`].
     pub fn load(&mut self, script: &Script) -> Result<Dynamic, Stop> {
         self.interpreter.import_from(script.folder.as_ref());
-        let result = self.execute(&script.name, &script.text);
-        self.note(&script.text, result)
+        self.execute(&script.name, &script.text, true)
     }
 
     /// Evaluates a text that errors call `name`, in the session's scope; it is not remembered.
@@ -60,27 +63,64 @@ impl Session {
     /// As [`Session::evaluate`].
     pub fn run(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
         self.interpreter.import_from(None);
-        self.execute(name, text)
+        self.execute(name, text, false)
     }
 
-    fn note(&mut self, text: &str, result: Result<Dynamic, Stop>) -> Result<Dynamic, Stop> {
-        let place = self.place.as_ref().map(|(expression, _)| expression.clone());
-        self.log.push(Entry { text: text.to_owned(), ok: result.is_ok(), place });
-        result
-    }
-
-    fn execute(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
+    fn execute(&mut self, name: &str, text: &str, remember: bool) -> Result<Dynamic, Stop> {
         self.interpreter.lab.exec().resume();
-        let ast = self.interpreter.compile(&self.scope, name, text)?;
-        let result = self.interpreter.evaluate(&mut self.scope, &ast);
+        let place = self.place();
+        let mut remember = |done, gave| {
+            if remember {
+                self.log.push(Entry { text: text.to_owned(), place: place.clone(), done, gave });
+            }
+        };
+        let ast = match self.interpreter.compile(&self.scope, name, text) {
+            Ok(ast) => ast,
+            Err(stop) => {
+                remember(None, false);
+                return Err(stop);
+            }
+        };
+        let result = self.interpreter.try_evaluate(&mut self.scope, &ast);
+        match &result {
+            Ok(value) => remember(Some(text.len()), !value.is_unit()),
+            Err(error) => remember(Some(offset(text, error.position()).unwrap_or(0)), false),
+        }
         // A shadowed handle is still in the scope, and would keep its namespace alive.
         self.scope = self.scope.clone_visible();
         self.keep_imports(&ast);
-        let value = result?;
+        let value = result.map_err(|error| self.interpreter.stop(&error, name, &self.scope))?;
         if !value.is_unit() {
             self.scope.set_value("it", value.clone());
         }
         Ok(value)
+    }
+
+    /// Remembers a program that had the terminal, as the call that does the same without one.
+    pub fn ran(&mut self, ns: &NetNs, command: &str, succeeded: bool) {
+        let place = self.expression_of(ns);
+        let text = match place {
+            Some(place) if succeeded => format!("exec({place}, [\"sh\", \"-c\", {command:?}])"),
+            place => format!("// in {}: {command}", place.unwrap_or_else(|| ns.label().to_owned())),
+        };
+        let done = Some(text.len());
+        self.log.push(Entry { text, place: None, done, gave: false });
+    }
+
+    /// How a script names the namespace: by a variable that holds it, or by its name.
+    fn expression_of(&self, ns: &NetNs) -> Option<String> {
+        let is_it = |value: &Dynamic| value.read_lock::<NetNs>().is_some_and(|held| held.is(ns));
+        let variable = self.variables().find(|(name, value)| *name != "it" && is_it(value));
+        let variable = variable.map(|(name, _)| name.to_owned());
+        let by_name = || ns.name().map(|name| format!("open_netns(\"{}\")", name.as_str()));
+        variable.or_else(by_name).or_else(|| ns.is_root().then(|| "host()".to_owned()))
+    }
+
+    /// The current namespace as a script names it; none for the lab's root.
+    fn place(&self) -> Option<String> {
+        let (expression, ns) = self.place.as_ref()?;
+        let still = self.variable(expression).is_some_and(|v| v.read_lock::<NetNs>().is_some_and(|held| held.is(ns)));
+        if still { Some(expression.clone()) } else { self.expression_of(ns).or_else(|| Some(expression.clone())) }
     }
 
     /// An `import` is forgotten at the end of its run: make it a module that all later inputs see.
@@ -140,50 +180,78 @@ impl Session {
         self.variables().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The inputs so far.
+    /// How many inputs there were.
     #[must_use]
-    pub fn log(&self) -> &[Entry] {
-        &self.log
+    pub fn inputs(&self) -> usize {
+        self.log.len()
     }
 
-    /// The session as a script that means the same: what failed is a comment.
+    /// The session as a script that means the same: what failed, and what it left out, is a comment.
     #[must_use]
     pub fn script(&self) -> String {
         let mut script = String::from("//! Saved from a session.\n\n");
-        for entry in &self.log {
-            if !entry.ok {
-                for line in entry.text.lines() {
-                    script.push_str("// failed: ");
-                    script.push_str(line);
-                    script.push('\n');
-                }
-                continue;
-            }
-            let text = entry.text.trim_end();
-            let text = match &entry.place {
-                Some(place) => wrapped(text, place),
-                None => text.to_owned(),
-            };
-            script.push_str(&text);
-            if !text.ends_with([';', '}']) {
-                script.push(';');
-            }
-            script.push('\n');
+        for (n, entry) in self.log.iter().enumerate() {
+            let later = &self.log[n + 1..];
+            // A script has no `it`: it is declared where an input takes it up.
+            let next = later.iter().take_while(|entry| !entry.gave).count();
+            let is_used = later.iter().take(next + 1).any(|entry| uses(&entry.text, "it"));
+            entry.write(&mut script, entry.gave && is_used, later);
         }
         script
     }
 }
 
-/// The input inside `within PLACE { … }`, so that what it declares is declared outside.
-fn wrapped(text: &str, place: &str) -> String {
-    if text.starts_with("fn ") || text.starts_with("import ") || text.starts_with("//") {
-        return text.to_owned();
-    }
-    let inner = text.trim_end_matches(';');
-    for word in ["let ", "const "] {
-        if let Some((name, value)) = inner.strip_prefix(word).and_then(|rest| rest.split_once('=')) {
-            return format!("{word}{} = within {place} {{ {} }};", name.trim(), value.trim());
+impl Entry {
+    /// Writes what was done as code and the rest as comments; `names_it` declares the last value.
+    fn write(&self, script: &mut String, names_it: bool, later: &[Self]) {
+        let Some(done) = self.done else { return comment(script, "failed: ", &self.text) };
+        let statements = statements(&self.text);
+        let last = statements.iter().rposition(|statement| statement.sort != Sort::Comment);
+        for (n, statement) in statements.iter().enumerate() {
+            let before = &self.text[statement.whole.start..statement.code.start];
+            for line in before.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                script.extend([line, "\n"]);
+            }
+            let code = &self.text[statement.code.clone()];
+            let is_function = matches!(statement.sort, Sort::Function { .. });
+            if !is_function && statement.code.end > done && statement.sort != Sort::Comment {
+                comment(script, if statement.code.start <= done { "failed: " } else { "not run: " }, code);
+                continue;
+            }
+            if is_function && later.iter().any(|entry| entry.defines(&statement.sort)) {
+                comment(script, "replaced below: ", code);
+                continue;
+            }
+            let inside = |code: &str| match &self.place {
+                Some(place) => format!("within {place} {{ {code} }}"),
+                None => code.to_owned(),
+            };
+            match &statement.sort {
+                Sort::Comment => {}
+                Sort::Function { .. } => script.push_str(code),
+                Sort::Import | Sort::Declaration { value: None } => script.extend([code, ";"]),
+                Sort::Declaration { value: Some(value) } => {
+                    let words = &self.text[statement.code.start..*value];
+                    script.extend([words, &inside(&self.text[*value..statement.code.end]), ";"]);
+                }
+                _ if names_it && Some(n) == last => script.extend(["let it = ", &inside(code), ";"]),
+                Sort::Block => script.push_str(&inside(code)),
+                Sort::Expression if self.place.is_some() => script.push_str(&inside(&format!("{code};"))),
+                Sort::Expression => script.extend([code, ";"]),
+            }
+            if statement.sort != Sort::Comment {
+                script.push('\n');
+            }
         }
     }
-    format!("within {place} {{ {inner}; }}")
+
+    fn defines(&self, function: &Sort) -> bool {
+        self.done.is_some() && statements(&self.text).iter().any(|statement| statement.sort == *function)
+    }
+}
+
+fn comment(script: &mut String, what: &str, text: &str) {
+    for line in text.lines() {
+        script.extend(["// ", what, line, "\n"]);
+    }
 }

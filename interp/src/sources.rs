@@ -85,7 +85,7 @@ fn describe(error: &std::io::Error) -> String {
 
 /// Takes a byte order mark away and blanks a `#!` line, which Rhai takes only in files it reads itself; the line numbers
 /// stay.
-fn without_shebang(text: String) -> String {
+pub(crate) fn without_shebang(text: String) -> String {
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     if text.starts_with("#!") {
         let end = text.find('\n').unwrap_or(text.len());

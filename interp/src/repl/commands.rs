@@ -1,17 +1,21 @@
 //! The commands of the REPL, in one table: name, arguments, text, what completes them, what they do.
 
 use std::fs;
-use std::io::Write;
-use std::time::Instant;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use stdlib::lab::{NetNs, Place, process};
+use nix::sys::signal::Signal;
+use rhai::Dynamic;
+use stdlib::lab::{Lab, Link, Place, process};
+use stdlib::name::IfName;
 
 use super::complete::World;
 use super::world::Live;
-use super::{Repl, show, topology};
+use super::{Repl, programs, show, topology};
 use crate::cli::FAILED;
 use crate::interpreter::Stop;
-use crate::sources::Script;
+use crate::sources::{Folder, Script};
 use crate::suggest::nearest;
 
 /// What completes the arguments of a command.
@@ -68,11 +72,11 @@ commands! {
     "topo" "" "Draws the lab: namespaces, links, where each cable ends, addresses, states." Nothing topo;
     "vars" "" "Lists the variables with their types." Nothing vars;
     "time" "EXPR" "Evaluates and says how long it took." Input time;
-    "load" "FILE" "Runs a script in this session; its variables stay." Files |repl, args| { repl.loaded = Some(args.to_owned()); load(repl, args); Flow::On };
-    "reload" "" "Runs the last loaded script again." Nothing reload;
+    "load" "FILE" "Runs a script in this session; its variables stay." Files load;
+    "reload" "" "Resets, and runs the last loaded script again." Nothing reload;
     "save" "FILE" "Saves the session as a script that means the same." Files save;
-    "edit" "" "Opens the session's script in $EDITOR and runs what comes back." Nothing edit;
-    "reset" "" "Forgets all variables and deletes all namespaces." Nothing reset;
+    "edit" "" "Opens the session's script in $EDITOR; if it was changed, resets and runs it." Nothing edit;
+    "reset" "" "Ends all programs, deletes all namespaces and links, forgets variables, functions and imports; settings and filter rules of the lab's root stay." Nothing reset;
     "explain" "on|off" "Shows the command of the shell that does what each call does." Switch explain;
     "log" "" "Shows the inputs so far, as `:save` would write them." Nothing |repl, _| {
         repl.show(repl.session.script());
@@ -80,8 +84,8 @@ commands! {
     };
     "enter" "NS" "Makes a namespace the current one." Namespaces enter;
     "leave" "" "Goes back to the lab's root." Nothing |repl, _| { repl.session.leave(); Flow::On };
-    "sh" "NS CMD" "Runs a shell command in a namespace, with the terminal. `NS! CMD` does the same." Namespaces sh;
-    "shell" "[NS]" "Opens an interactive shell in a namespace." Namespaces shell;
+    "sh" "NS CMD" "Runs a shell command in a namespace, with the terminal. `NS! CMD` does the same." Namespaces programs::sh;
+    "shell" "[NS]" "Opens an interactive shell in a namespace." Namespaces programs::shell;
     "more" "" "Shows what was shown last without cutting it." Nothing |repl, _| { repl.more(); Flow::On };
     "quit" "" "Ends the lab; so does Ctrl-D." Nothing |_, _| Flow::End(0);
 }
@@ -144,86 +148,7 @@ pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
             return Some(Flow::On);
         }
     }
-    if let Some((ns, command)) = bang(repl, input) {
-        return Some(in_terminal(repl, &ns, command));
-    }
-    mininet_ping(repl, input).or_else(|| mininet_program(repl, input))
-}
-
-/// `ns1! ip addr`.
-fn bang<'a>(repl: &Repl<'_>, input: &'a str) -> Option<(NetNs, &'a str)> {
-    let (name, command) = input.split_once('!')?;
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
-    if !is_name || command.starts_with('=') || command.trim().is_empty() {
-        return None;
-    }
-    Some((repl.namespace(name)?, command.trim()))
-}
-
-/// `h1 ping h2`, as in Mininet: never valid Rhai, so nothing collides.
-fn mininet_ping(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
-    let words: Vec<&str> = input.split_whitespace().collect();
-    let [from, "ping", to] = words.as_slice() else { return None };
-    let from = held(repl, from)?;
-    let to = to.trim_matches('"');
-    let target = match held(repl, to) {
-        Some(ns) => match address(&ns) {
-            Some(addr) => addr,
-            None => {
-                repl.complain(&format!("{} has no address to ping", ns.label()));
-                return Some(Flow::On);
-            }
-        },
-        None => to.to_owned(),
-    };
-    let _ = repl.finish(repl.session.interpreter.call("ping", (from, target)));
-    Some(Flow::On)
-}
-
-/// `h1 iperf3 -c h2`, as in Mininet: the program runs in `h1`, and gets the address of `h2`.
-fn mininet_program(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
-    let (name, command) = input.split_once(' ')?;
-    let ns = held(repl, name)?;
-    let program = command.split_whitespace().next()?;
-    // `h1 in list` looks so too, and a namespace may be called `for`.
-    let is_script = crate::engine::for_syntax().set_strict_variables(false).compile(input).is_ok();
-    if is_script || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
-        return None;
-    }
-    let word = |word: &str| held(repl, word).and_then(|ns| address(&ns)).unwrap_or_else(|| word.to_owned());
-    let words: Vec<String> =
-        command.split(' ').enumerate().map(|(n, it)| if n == 0 { it.into() } else { word(it) }).collect();
-    Some(in_terminal(repl, &ns, &words.join(" ")))
-}
-
-/// The namespace that a variable holds, or that has this name if no variable has it.
-fn held(repl: &Repl<'_>, word: &str) -> Option<NetNs> {
-    match repl.session.variable(word) {
-        Some(value) => value.read_lock::<NetNs>().map(|ns| ns.clone()),
-        None => repl.namespace(word).filter(|ns| !ns.is_root()),
-    }
-}
-
-/// The first address of a namespace that others can reach.
-fn address(ns: &NetNs) -> Option<String> {
-    let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
-    addrs.iter().find(|addr| addr.scope == "global").map(|addr| addr.net.addr().to_string())
-}
-
-/// For an input that is no script but looks like a command of a shell: how to run it.
-pub(super) fn hint_for_a_program(repl: &Repl<'_>, input: &str) -> Option<String> {
-    let (program, rest) = input.split_once(' ').unwrap_or((input, ""));
-    let is_word = program.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
-    let is_ours = repl.session.variable(program).is_some()
-        || repl.session.interpreter.catalog.functions.iter().any(|function| function.name == program);
-    if !is_word || is_ours || rest.trim_start().starts_with(['=', '(', '.', '+', '*', ';']) {
-        return None;
-    }
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).find(|folder| folder.join(program).is_file())?;
-    let current = repl.session.current();
-    let ns = if current.is_root() { "host".into() } else { current.short() };
-    Some(format!("`{ns}! {input}` runs the program `{program}` here"))
+    programs::run(repl, input)
 }
 
 fn links(repl: &mut Repl<'_>, name: &str) -> Flow {
@@ -285,26 +210,49 @@ fn time(repl: &mut Repl<'_>, input: &str) -> Flow {
     end.map_or(Flow::On, Flow::End)
 }
 
-fn load(repl: &mut Repl<'_>, file: &str) {
+fn load(repl: &mut Repl<'_>, file: &str) -> Flow {
     if file.is_empty() {
         repl.complain("`:load FILE` wants a file");
-        return;
+        return Flow::On;
     }
-    match Script::read(std::path::Path::new(file)) {
+    match Script::read(&path_of(file)) {
         Ok(script) => {
-            let result = repl.session.load(&script);
-            let _ = repl.finish(result);
+            repl.loaded = Some(file.to_owned());
+            run_script(repl, &script)
         }
-        Err(text) => repl.complain(&text),
+        Err(text) => {
+            repl.complain(&text);
+            Flow::On
+        }
+    }
+}
+
+/// Runs a script in this session. Its last value is not shown, as `nslab run` does not show it.
+fn run_script(repl: &mut Repl<'_>, script: &Script) -> Flow {
+    let result = repl.session.load(script).map(|_| Dynamic::UNIT);
+    repl.finish(result).map_or(Flow::On, Flow::End)
+}
+
+/// A file as it is typed: `~/a.rhai`, or with quotes around it.
+fn path_of(file: &str) -> PathBuf {
+    let file = file.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(file);
+    match (file.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => file.into(),
     }
 }
 
 fn reload(repl: &mut Repl<'_>, _: &str) -> Flow {
     match repl.loaded.clone() {
-        Some(file) => load(repl, &file),
-        None => repl.complain("nothing was loaded yet: `:load FILE`"),
+        Some(file) => {
+            reset(repl, "");
+            load(repl, &file)
+        }
+        None => {
+            repl.complain("nothing was loaded yet: `:load FILE`");
+            Flow::On
+        }
     }
-    Flow::On
 }
 
 fn save(repl: &mut Repl<'_>, file: &str) -> Flow {
@@ -312,57 +260,103 @@ fn save(repl: &mut Repl<'_>, file: &str) -> Flow {
         repl.complain("`:save FILE` wants a file");
         return Flow::On;
     }
-    // What is there already is not ours to overwrite.
-    let written = fs::File::options().write(true).create_new(true).open(file);
-    match written.and_then(|mut file| file.write_all(repl.session.script().as_bytes())) {
-        Ok(()) => repl.say(&format!("saved {} inputs to {file}", repl.session.log().len())),
-        Err(error) => repl.complain(&format!("cannot save to `{file}`: {error}")),
+    let path = path_of(file);
+    // What is there already is not ours to overwrite, unless we wrote it.
+    let is_ours = repl.saved.contains(&path);
+    let opened = fs::File::options().write(true).create_new(!is_ours).create(true).truncate(is_ours).open(&path);
+    let script = repl.session.script();
+    match opened.and_then(|mut file| file.write_all(script.as_bytes())) {
+        Ok(()) => {
+            repl.say(&format!("saved {} inputs to {}", repl.session.inputs(), path.display()));
+            repl.saved.insert(path);
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            repl.complain(&format!("`{}` is there already: choose another name", path.display()));
+        }
+        Err(error) => repl.complain(&format!("cannot save to `{}`: {error}", path.display())),
     }
     Flow::On
 }
 
 fn edit(repl: &mut Repl<'_>, _: &str) -> Flow {
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
-    let path = std::env::temp_dir().join(format!("nslab-{}.rhai", std::process::id()));
-    let write = fs::File::options().write(true).create_new(true).open(&path);
-    if let Err(error) = write.and_then(|mut file| file.write_all(repl.session.script().as_bytes())) {
-        repl.complain(&format!("cannot write `{}`: {error}", path.display()));
-        return Flow::On;
-    }
-    let command =
-        ["sh".to_owned(), "-c".to_owned(), format!("{editor} \"$1\""), "sh".to_owned(), path.display().to_string()];
-    let lab = repl.session.interpreter.lab.clone();
-    let edited = process::run_in_terminal(&lab, &Place::of(lab.root()), &command);
-    match edited {
-        Ok(ended) if ended.code == 0 => {
+    let before = repl.edited.take().unwrap_or_else(|| repl.session.script());
+    match edited(repl, &before) {
+        Ok(after) if after == before => repl.say("nothing was changed, nothing was run"),
+        Ok(after) => {
+            // Only what compiles takes the place of what there is.
+            let script = Script::new("<edited>", after.clone(), Folder::current());
+            if let Err(stop) = repl.session.interpreter.check(&script) {
+                let _ = repl.finish(Err(stop));
+                repl.edited = Some(after);
+                repl.say("nothing was run; `:edit` opens the text again");
+                return Flow::On;
+            }
             reset(repl, "");
-            load(repl, &path.display().to_string());
+            return run_script(repl, &script);
         }
-        Ok(ended) => repl.complain(&format!("`{editor}` ended with {}: nothing was run", ended.code)),
-        Err(error) => repl.complain(&error.to_string()),
+        Err(text) => repl.complain(&text),
     }
-    let _ = fs::remove_file(&path);
     Flow::On
 }
 
+/// What the user's editor makes of the text.
+fn edited(repl: &Repl<'_>, text: &str) -> Result<String, String> {
+    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
+    let fail = |error: io::Error| format!("cannot write a file to edit: {error}");
+    let mut file = tempfile::Builder::new().prefix("nslab-").suffix(".rhai").tempfile().map_err(fail)?;
+    file.write_all(text.as_bytes()).map_err(fail)?;
+    let path = file.path().display().to_string();
+    let command = ["sh".to_owned(), "-c".to_owned(), format!("{editor} \"$1\""), "sh".to_owned(), path];
+    let lab = &repl.session.interpreter.lab;
+    let ended = process::run_in_terminal(lab, &Place::of(lab.root()), &command).map_err(|error| error.to_string())?;
+    if ended.code != 0 {
+        return Err(format!("`{editor}` ended with {}: nothing was run", ended.code));
+    }
+    // An editor may have put another file in its place.
+    fs::read_to_string(file.path()).map_err(|error| format!("cannot read what was edited: {error}"))
+}
+
+/// Ends programs, deletes namespaces and links, and forgets variables, functions and imports.
 fn reset(repl: &mut Repl<'_>, _: &str) -> Flow {
     repl.session.reset();
     let lab = repl.session.interpreter.lab.clone();
-    for ns in lab.all().unwrap_or_default().into_iter().filter(|ns| !ns.is_root()) {
-        if let Err(error) = lab.delete_netns(&ns) {
-            repl.complain(&error.to_string());
-        }
+    let mut failed = Vec::new();
+    for process in lab.processes() {
+        let ended = process.signal(Signal::SIGKILL).and_then(|()| process.wait(&lab, Duration::from_secs(5)));
+        failed.extend(ended.err());
     }
-    if let Ok(net) = lab.root().net() {
-        for link in net.links().unwrap_or_default().into_iter().filter(|link| link.name != "lo") {
-            // A cable into a namespace that just went goes by itself, perhaps meanwhile.
-            if lab.is_private() {
-                let _ =
-                    stdlib::name::IfName::new(&link.name).map(|name| stdlib::lab::Link::new(lab.root(), name).delete());
-            }
-        }
+    let namespaces = lab.all().unwrap_or_else(|error| {
+        failed.push(error);
+        Vec::new()
+    });
+    for ns in namespaces.into_iter().filter(|ns| !ns.is_root()) {
+        failed.extend(lab.delete_netns(&ns).err());
+    }
+    if lab.is_private() {
+        failed.extend(clear_root(&lab).err());
+    }
+    for error in failed {
+        repl.complain(&error.to_string());
     }
     Flow::On
+}
+
+/// Takes the links out of the lab's root, and the addresses off its `lo`.
+fn clear_root(lab: &Lab) -> stdlib::Result<()> {
+    let root = lab.root();
+    let net = root.net()?;
+    for link in net.links()? {
+        let link = Link::new(root, IfName::new(&link.name)?);
+        if link.name().as_str() == "lo" {
+            for addr in net.addrs(None)?.iter().filter(|addr| addr.scope == "global") {
+                link.delete_addr(addr.net)?;
+            }
+        } else {
+            // A cable into a namespace that just went goes by itself, perhaps meanwhile; a fallback device stays.
+            let _ = link.delete();
+        }
+    }
+    Ok(())
 }
 
 fn enter(repl: &mut Repl<'_>, name: &str) -> Flow {
@@ -371,51 +365,6 @@ fn enter(repl: &mut Repl<'_>, name: &str) -> Flow {
         _ => repl.no_namespace(name),
     }
     Flow::On
-}
-
-fn sh(repl: &mut Repl<'_>, args: &str) -> Flow {
-    let (name, command) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
-    match repl.namespace(name) {
-        Some(_) if command.trim().is_empty() => {
-            repl.complain("`:sh NS CMD` wants a command");
-            Flow::On
-        }
-        Some(ns) => in_terminal(repl, &ns, command.trim()),
-        None => {
-            repl.no_namespace(name);
-            Flow::On
-        }
-    }
-}
-
-fn shell(repl: &mut Repl<'_>, name: &str) -> Flow {
-    let ns = if name.is_empty() { Some(repl.session.current()) } else { repl.namespace(name) };
-    let Some(ns) = ns else {
-        repl.no_namespace(name);
-        return Flow::On;
-    };
-    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
-    repl.say(&format!("{shell} in {}: `exit` or Ctrl-D comes back", ns.label()));
-    terminal(repl, &ns, &[shell]);
-    Flow::On
-}
-
-fn in_terminal(repl: &mut Repl<'_>, ns: &NetNs, command: &str) -> Flow {
-    terminal(repl, ns, &["sh".into(), "-c".into(), command.into()]);
-    Flow::On
-}
-
-fn terminal(repl: &mut Repl<'_>, ns: &NetNs, argv: &[String]) {
-    let lab = repl.session.interpreter.lab.clone();
-    match process::run_in_terminal(&lab, &Place::of(ns), argv) {
-        Ok(ended) => match (ended.signal, ended.code) {
-            // A Ctrl-C is what was asked for; a shell tells of it by 130.
-            (Some(2), _) | (None, 0 | 130) => {}
-            (Some(signal), _) => repl.complain(&format!("ended by signal {signal}")),
-            (None, code) => repl.say(&format!("exit status {code}")),
-        },
-        Err(error) => repl.complain(&error.to_string()),
-    }
 }
 
 /// The status of an input that went wrong, for input from a pipe.

@@ -249,8 +249,7 @@ impl Highlighter for LineHelper {
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        let command = text.starts_with([':', '?']);
-        let more = !command && self.validator.is_incomplete(text);
+        let more = self.validator.is_incomplete(text);
         Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }

@@ -1,6 +1,8 @@
 //! The REPL: reads an input, evaluates it, shows the value; an error or Ctrl-C costs nothing but the input.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read as _, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use stdlib::name::NsName;
 use crate::cli::{FAILED, complain};
 use crate::interpreter::{Interpreter, Stop};
 use crate::session::Session;
+use crate::sources::without_shebang;
 use commands::Flow;
 use editor::{Above, LineEditor, Read, Rustyline};
 use show::Screen;
@@ -25,6 +28,7 @@ pub mod highlight;
 pub mod hint;
 mod history;
 pub mod layout;
+mod programs;
 pub mod scan;
 pub mod show;
 #[cfg(test)]
@@ -45,7 +49,12 @@ pub struct Repl<'a> {
     session: Session,
     colour: bool,
     interactive: bool,
+    /// The file of the last `:load`.
     loaded: Option<String>,
+    /// The files that this session has saved.
+    saved: BTreeSet<PathBuf>,
+    /// What `:edit` left that does not compile.
+    edited: Option<String>,
     last: Option<Last>,
     status: u8,
     /// Until when what happens is the last input's doing.
@@ -62,17 +71,27 @@ enum Last {
 /// Reads until the end and returns the exit status.
 #[must_use]
 pub fn main(interpreter: Interpreter) -> u8 {
-    resume(Session::new(interpreter))
+    resume(Session::new(interpreter), None)
 }
 
-/// Goes on with a session that a script has begun.
+/// Goes on with a session that the script in the file `loaded` has begun.
 #[must_use]
-pub fn resume(session: Session) -> u8 {
+pub fn resume(session: Session, loaded: Option<String>) -> u8 {
     let interactive = io::stdin().is_terminal();
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = io::stdout();
-    let mut repl =
-        Repl { session, colour, interactive, loaded: None, last: None, status: 0, busy: Arc::default(), out: &mut out };
+    let mut repl = Repl {
+        session,
+        colour,
+        interactive,
+        loaded,
+        saved: BTreeSet::new(),
+        edited: None,
+        last: None,
+        status: 0,
+        busy: Arc::default(),
+        out: &mut out,
+    };
     if interactive { repl.with_editor() } else { repl.piped() }
 }
 
@@ -84,24 +103,16 @@ impl Repl<'_> {
             complain(&format!("cannot read standard input: {error}"));
             return FAILED;
         }
-        let validator = validate::Validator::default();
-        let mut input = String::new();
-        for line in text.lines() {
-            input.push_str(line);
-            if validator.is_incomplete(&input) {
-                input.push('\n');
-                continue;
-            }
-            if let Some(end) = self.evaluate(input.trim()) {
+        let text = without_shebang(text);
+        for input in validate::Validator::default().inputs(&text) {
+            if let Some(end) = self.evaluate(&input) {
                 return end;
             }
             if self.status != 0 {
-                return self.status;
+                break;
             }
-            input.clear();
         }
-        let end = if input.trim().is_empty() { None } else { self.evaluate(input.trim()) };
-        end.unwrap_or(self.status)
+        self.status
     }
 
     fn with_editor(&mut self) -> u8 {
@@ -121,7 +132,7 @@ impl Repl<'_> {
             match editor.read(&prompt, &prompt) {
                 Read::Input(input) => {
                     self.busy_for(WHILE_IT_LASTS);
-                    let end = self.evaluate(input.trim());
+                    let end = self.typed(input.trim());
                     self.busy_for(AFTERMATH);
                     if let Some(end) = end {
                         break end;
@@ -177,6 +188,30 @@ impl Repl<'_> {
         }
     }
 
+    /// Evaluates what was typed or pasted: a script as a whole, anything else line by line until one goes wrong.
+    fn typed(&mut self, text: &str) -> Option<u8> {
+        if !text.contains('\n') {
+            return self.evaluate(text);
+        }
+        let validator = validate::Validator::default();
+        if validator.is_script(text) {
+            return self.evaluate(text);
+        }
+        let inputs = validator.inputs(text);
+        for (n, input) in inputs.iter().enumerate() {
+            let end = self.evaluate(input);
+            if end.is_some() {
+                return end;
+            }
+            let left = inputs.len() - n - 1;
+            if self.status != 0 && left > 0 {
+                self.complain_plainly(&format!("not run: the {left} inputs that were pasted after this one"));
+                return None;
+            }
+        }
+        None
+    }
+
     /// Evaluates one input, a command or a script; the exit status if the session ends with it.
     fn evaluate(&mut self, input: &str) -> Option<u8> {
         self.status = 0;
@@ -197,7 +232,7 @@ impl Repl<'_> {
         }
         let mut result = self.session.evaluate(input);
         if let Err(Stop::Failed(diagnostic)) = &mut result
-            && let Some(hint) = commands::hint_for_a_program(self, input)
+            && let Some(hint) = programs::hint(self, input)
         {
             diagnostic.hint = Some(hint);
         }

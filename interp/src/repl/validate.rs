@@ -2,6 +2,7 @@
 
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
+use super::commands::{COMMANDS, Completes};
 use crate::engine::for_syntax;
 
 /// Tells whole inputs from beginnings.
@@ -16,14 +17,58 @@ impl Default for Validator {
 }
 
 impl Validator {
+    /// Cuts lines into inputs, as if they were typed one after another.
+    #[must_use]
+    pub fn inputs(&self, text: &str) -> Vec<String> {
+        let mut inputs = Vec::new();
+        let mut input = String::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            input.push_str(line);
+            let next = lines.peek().map_or("", |next| next.trim_start());
+            if lines.peek().is_some() && (self.is_incomplete(&input) || !is_command(&input) && goes_on(next)) {
+                input.push('\n');
+                continue;
+            }
+            inputs.push(std::mem::take(&mut input).trim().to_owned());
+        }
+        inputs.retain(|input| !input.is_empty());
+        inputs
+    }
+
+    /// Whether a text is one script, rather than inputs and commands that are to be cut apart.
+    #[must_use]
+    pub fn is_script(&self, text: &str) -> bool {
+        !is_command(text) && self.0.compile(text).is_ok()
+    }
+
     /// Whether more lines are needed.
     #[must_use]
     pub fn is_incomplete(&self, text: &str) -> bool {
+        let text = match text.strip_prefix(':').and_then(|rest| rest.split_once(' ')) {
+            Some((name, input)) if takes_input(name) => input,
+            _ if is_command(text) => return false,
+            _ => text,
+        };
         match self.0.compile(text) {
             Ok(_) => has_open_comment(text),
             Err(error) => lies_behind(&error, text),
         }
     }
+}
+
+fn is_command(text: &str) -> bool {
+    text.trim_start().starts_with([':', '?'])
+}
+
+fn takes_input(command: &str) -> bool {
+    COMMANDS.iter().any(|known| known.name == command && known.completes == Completes::Input)
+}
+
+/// Whether a line belongs to the statement before it, which could end there.
+fn goes_on(line: &str) -> bool {
+    let word = line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    matches!(word, "else" | "catch") || line.starts_with('.') && !line.starts_with("..")
 }
 
 /// The rule: the parser's complaint lies behind the last character.
@@ -105,6 +150,20 @@ mod tests {
         ] {
             assert!(validator.is_incomplete(text), "{text}");
         }
+    }
+
+    #[test]
+    fn lines_are_cut_into_inputs() {
+        let validator = Validator::default();
+        let cut = |text| validator.inputs(text);
+        assert_eq!(cut("let a = 1\n:topo\n\nlinks(a)"), ["let a = 1", ":topo", "links(a)"]);
+        assert_eq!(cut("if x {\n1\n}\nelse {\n2\n}\n3"), ["if x {\n1\n}\nelse {\n2\n}", "3"]);
+        assert_eq!(cut("netns(\"n\")\n  .name\n:ns"), ["netns(\"n\")\n  .name", ":ns"]);
+        assert_eq!(cut(":time within host() {\n1\n}\n2"), [":time within host() {\n1\n}", "2"]);
+        assert_eq!(cut("foo(1,"), ["foo(1,"]);
+        assert!(
+            validator.is_script("let a = 1;\na") && !validator.is_script("let a = 1\na") && !validator.is_script(":ns")
+        );
     }
 
     #[test]
