@@ -177,6 +177,12 @@ fn a_file_is_overwritten_only_by_the_session_that_saved_it() {
 
 #[test]
 fn the_source_of_a_function_is_shown_alone() {
+    says("fn f(x) { x }\n?f", "fn f(x) { x }\n");
+    Shell::new()
+        .stdin("let n = netns(\"n\")\n?n")
+        .run()
+        .success()
+        .stdout_contains("n is a variable\n\nNetNs: A network");
     says(
         "let a = 1; /// Doubles.\nfn twice(x) {\n    x * 2 // \u{e4}\n} fn other() { 3 }\n??twice\n??other",
         "/// Doubles.\nfn twice(x) {\n    x * 2 // \u{e4}\n}\nfn other() { 3 }\n",

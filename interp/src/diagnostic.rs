@@ -210,6 +210,7 @@ fn parsing(error: &ParseErrorType, at: Position, known: &Known<'_>, text: &str) 
             let instead = match word.as_str() {
                 "spawn" | "go" => Some("`start` runs a program in the background".to_owned()),
                 "with" => Some("`within ns { … }` works inside a namespace".to_owned()),
+                "print" | "debug" | "type_of" => Some(format!("it is a function: `{word}(…)`")),
                 _ => Some("reserved words cannot name anything".to_owned()),
             };
             (format!("`{word}` is a reserved word"), instead)
@@ -294,7 +295,7 @@ fn no_variable(name: &str, known: &Known<'_>, text: &str) -> (String, Option<Str
     let all = own.iter().map(String::as_str).chain(known.variables.iter().copied());
     let hint = match nearest(name, all) {
         Some(near) => Some(format!("did you mean `{near}`?")),
-        None if own.contains(name) || known.variables.contains(&name) => {
+        None if defined(text, &["let ", "const ", "for "]).contains(name) || known.variables.contains(&name) => {
             Some("functions do not see the variables of the script: pass it as an argument".to_owned())
         }
         None => Some(format!("make it first: `let {name} = …;`")),

@@ -12,8 +12,10 @@ pub trait World {
     fn variables(&self) -> Vec<(String, String)>;
     /// The names and parameters of the session's own functions.
     fn functions(&self) -> Vec<(String, String)>;
-    /// The keys of a variable that is a map.
-    fn keys(&self, variable: &str) -> Vec<String>;
+    /// The keys of a variable that is a map, with the names of their values' types.
+    fn keys(&self, variable: &str) -> Vec<(String, String)>;
+    /// The name of the type of the first element of a variable that is an array.
+    fn element(&self, variable: &str) -> Option<String>;
     /// The names of the namespaces.
     fn namespaces(&self) -> Vec<String>;
     /// The links of the namespace that a variable holds; of the current one without a variable.
@@ -50,9 +52,36 @@ impl Candidate {
 
 const SIGNALS: [&str; 9] = ["TERM", "KILL", "INT", "HUP", "STOP", "CONT", "USR1", "USR2", "QUIT"];
 const KINDS: [&str; 8] = ["cgroup", "ipc", "mount", "net", "pid", "time", "user", "uts"];
-const KEYWORDS: [&str; 17] = [
-    "let", "const", "if", "else", "while", "loop", "for", "in", "do", "break", "continue", "return", "throw", "try",
-    "catch", "fn", "import",
+const KEYWORDS: [&str; 25] = [
+    "let", "const", "if", "else", "while", "until", "loop", "for", "in", "do", "switch", "break", "continue", "return",
+    "throw", "try", "catch", "fn", "import", "as", "true", "false", "print(", "debug(", "type_of(",
+];
+
+/// What can be done with values of the language itself.
+const METHODS: [(&str, &[&str]); 3] = [
+    (
+        "string",
+        &[
+            "contains",
+            "ends_with",
+            "index_of",
+            "is_empty",
+            "len",
+            "replace",
+            "split",
+            "starts_with",
+            "sub_string",
+            "trim",
+        ],
+    ),
+    (
+        "array",
+        &[
+            "all", "contains", "filter", "find", "for_each", "index_of", "is_empty", "len", "map", "pop", "push",
+            "reduce", "remove", "reverse", "some", "sort",
+        ],
+    ),
+    ("map", &["contains", "is_empty", "keys", "len", "remove", "values"]),
 ];
 
 /// Where the word begins and what it may become.
@@ -65,8 +94,8 @@ pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize)
         Place::Member(chain, start) => (*start, members(catalog, world, chain)),
         Place::Key(start) => (*start, context.call.as_ref().map_or_else(Vec::new, |call| option_keys(catalog, call))),
         Place::Text(start) => {
-            let typed = &text[*start..cursor];
-            (*start, context.call.as_ref().map_or_else(Vec::new, |call| strings(catalog, world, call, typed)))
+            let (typed, within) = (&text[*start..cursor], context.within.as_deref());
+            (*start, context.call.as_ref().map_or_else(Vec::new, |call| strings(catalog, world, call, within, typed)))
         }
         Place::Nothing => (cursor, Vec::new()),
     };
@@ -96,7 +125,12 @@ fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> 
     let Some(of) = type_of(catalog, world, chain) else { return Vec::new() };
     let mut found = Vec::new();
     if of == "map" {
-        found.extend(world.keys(chain).into_iter().map(Candidate::plain));
+        found.extend(world.keys(chain).into_iter().map(|(key, of)| Candidate::new(&key, format!("{key}: {of}"), "")));
+    }
+    if let Some((_, methods)) = METHODS.iter().find(|(known, _)| *known == of) {
+        // Everything takes a string: what is meant is what can be done with it.
+        found.extend(methods.iter().map(|method| Candidate::plain(format!("{method}("))));
+        return found;
     }
     if let Some(known) = catalog.types.iter().find(|known| known.name == of) {
         let property = |p: &Property| Candidate::new(&p.name, format!("{}: {}", p.name, p.returns), p.doc.as_str());
@@ -145,13 +179,19 @@ fn type_of(catalog: &Catalog, world: &dyn World, chain: &str) -> Option<String> 
         Step::Name(name) => world.variables().into_iter().find(|(known, _)| known == name)?.1,
         Step::Index => return None,
     };
+    // A map or an array of the session, whose values are known.
+    let mut variable = if let Step::Name(name) = first { Some(name) } else { None };
     for step in links {
         let known = catalog.types.iter().find(|known| known.name == of);
+        let value_of = |key: &str| world.keys(variable.as_ref()?).into_iter().find(|(known, _)| known == key);
         of = match step {
             Step::Call(name) => returns(&name)?,
+            Step::Name(name) if of == "map" => value_of(&name)?.1,
             Step::Name(name) => known?.properties.iter().find(|property| property.name == name)?.returns.clone(),
+            Step::Index if of == "array" => world.element(variable.as_ref()?)?,
             Step::Index => known?.element.clone()?,
         };
+        variable = None;
     }
     Some(of)
 }
@@ -202,21 +242,24 @@ fn option_keys(catalog: &Catalog, call: &OpenCall) -> Vec<Candidate> {
 }
 
 /// What a string argument may name.
-fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, typed: &str) -> Vec<Candidate> {
+fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, within: Option<&str>, typed: &str) -> Vec<Candidate> {
     let Some(function) = function(catalog, call) else { return Vec::new() };
     let names = match &call.key {
         Some(key) => {
             let mut keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
             keys.find(|known| known.name == key).map_or(Names::Nothing, |known| known.names)
         }
-        None => current_parameter(function, call, world).map_or(Names::Nothing, |(_, parameter)| parameter.names),
+        None => {
+            current_parameter(catalog, function, call, world).map_or(Names::Nothing, |(_, parameter)| parameter.names)
+        }
     };
     let found = match names {
         Names::Nothing => Vec::new(),
         Names::Namespaces => world.namespaces(),
         Names::Links => {
             let arguments = call.receiver.iter().chain(&call.before).map(String::as_str);
-            world.links(arguments.filter(|argument| is_word(argument) && is_namespace(argument, world)).last())
+            let named = arguments.filter(|argument| is_namespace(catalog, argument, world)).last();
+            world.links(named.or(within))
         }
         Names::Addresses => world.addresses(),
         Names::Settings => world.settings(typed),
@@ -227,16 +270,13 @@ fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, typed: &str) -
     unique.into_iter().map(Candidate::plain).collect()
 }
 
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
-}
-
 /// The parameter that the cursor is at: its number among those that are shown, and itself.
 ///
 /// An optional namespace may be left out and a link may take two arguments, so the arguments before the cursor are
 /// matched by what they are.
 #[must_use]
 pub fn current_parameter<'a>(
+    catalog: &Catalog,
     function: &'a Function,
     call: &OpenCall,
     world: &dyn World,
@@ -248,7 +288,7 @@ pub fn current_parameter<'a>(
     for argument in arguments {
         let parameter = shown.get(at)?;
         let is_text = argument.starts_with(['"', '`']);
-        let is_ns = !is_text && is_namespace(argument, world);
+        let is_ns = !is_text && is_namespace(catalog, argument, world);
         if parameter.of == "NetNs" && parameter.optional && !is_ns {
             at += 1; // left out: this argument is the next parameter's
         }
@@ -272,10 +312,6 @@ pub fn current_parameter<'a>(
     })
 }
 
-fn is_namespace(argument: &str, world: &dyn World) -> bool {
-    let of = |name: &str| world.variables().into_iter().find(|(known, _)| known == name).map(|(_, of)| of);
-    match of(argument) {
-        Some(of) => of == "NetNs" || of == "Sandbox",
-        None => argument.starts_with("netns(") || argument.starts_with("open_netns(") || argument.starts_with("host("),
-    }
+fn is_namespace(catalog: &Catalog, argument: &str, world: &dyn World) -> bool {
+    type_of(catalog, world, argument).is_some_and(|of| of == "NetNs" || of == "Sandbox")
 }

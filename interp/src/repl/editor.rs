@@ -1,6 +1,7 @@
 //! The line editor: rustyline behind a small trait, fed by our completion, hints, colours and validation.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ use super::commands::{COMMANDS, Completes};
 use super::complete::{Candidate, World, complete};
 use super::history::HistoryFile;
 use super::world::Live;
-use super::{help, highlight, hint, layout, validate};
+use super::{help, highlight, hint, layout, scan, validate};
 
 /// What came of reading.
 pub(super) enum Read {
@@ -137,7 +138,9 @@ fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> O
     };
     let topics = || {
         let functions = catalog.functions.iter().map(|f| Candidate::new(&f.name, &f.name, f.summary()));
-        functions.chain(catalog.types.iter().map(|t| Candidate::new(&t.name, &t.name, &t.doc))).collect::<Vec<_>>()
+        let types = catalog.types.iter().map(|t| Candidate::new(&t.name, &t.name, &t.doc));
+        let commands = COMMANDS.iter().map(|c| Candidate::new(format!(":{}", c.name), format!(":{}", c.name), c.doc));
+        functions.chain(types).chain(commands).collect::<Vec<_>>()
     };
     if let Some(topic) = text.strip_prefix('?') {
         let start = pos - topic.trim_start_matches('?').len();
@@ -157,9 +160,12 @@ fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> O
         Completes::Namespaces if args.contains(' ') => Vec::new(),
         Completes::Namespaces => {
             let variables = live.variables().into_iter().filter(|(_, of)| of == "NetNs").map(|(name, _)| name);
-            variables.chain(live.namespaces()).map(Candidate::plain).collect()
+            let names: BTreeSet<String> = variables.chain(live.namespaces()).collect();
+            names.into_iter().map(Candidate::plain).collect()
         }
-        Completes::Files => live.files(args).into_iter().map(Candidate::plain).collect(),
+        Completes::Files => {
+            live.files(args).into_iter().collect::<BTreeSet<_>>().into_iter().map(Candidate::plain).collect()
+        }
         Completes::Input => {
             let (from, found) = complete(catalog, live, args, args.len());
             return Some((start + from, found));
@@ -272,9 +278,13 @@ impl ConditionalEventHandler for HelpKey {
         let start = line[..pos].rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
         let end = line[pos..].find(|c| !is_word(c)).map_or(line.len(), |at| pos + at);
         let mut word = &line[start..end];
+        // The function whose argument is being typed.
+        let call = scan::context(line, pos).call;
+        if let Some(call) = call.as_ref().filter(|_| !self.catalog.functions.iter().any(|f| f.name == word)) {
+            word = &call.name;
+        }
         if word.is_empty() {
-            // Behind `ping(`: the function whose argument is being typed.
-            word = line[..pos].trim_end_matches('(').rsplit(|c| !is_word(c)).next().unwrap_or_default();
+            return Some(Cmd::Noop);
         }
         let text = help::explain(&self.catalog, word, width()).unwrap_or_else(|why| why);
         let _ = self.printer.lock().unwrap_or_else(PoisonError::into_inner).print(text + "\n");

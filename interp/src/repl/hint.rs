@@ -5,7 +5,7 @@ use std::fmt::Write;
 use stdlib::catalog::Catalog;
 
 use super::complete::{World, current_parameter};
-use super::scan::{Place, context};
+use super::scan::{OpenCall, Place, context};
 
 /// The signature of the innermost open call; the argument that is being typed stands between `‹` and `›`.
 #[must_use]
@@ -15,10 +15,10 @@ pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize
     }
     let context = context(text, cursor);
     let call = context.call?;
-    let function =
-        catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax")?;
+    let ours = catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax");
+    let Some(function) = ours else { return own(world, &call) };
     let in_text = matches!(context.place, Place::Text(_));
-    let mut current = current_parameter(function, &call, world).map(|(at, _)| at);
+    let mut current = current_parameter(catalog, function, &call, world).map(|(at, _)| at);
     let shown: Vec<_> = function.parameters.iter().filter(|parameter| !parameter.of.is_empty()).collect();
     if call.before.is_empty() && call.receiver.is_none() && !in_text {
         current = Some(0);
@@ -40,4 +40,16 @@ pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize
         let _ = write!(hint, "  {}", keys.join(", "));
     }
     Some(hint)
+}
+
+/// The signature of a function of the session.
+fn own(world: &dyn World, call: &OpenCall) -> Option<String> {
+    let functions = world.functions().into_iter().filter(|(name, _)| *name == call.name);
+    let given = call.before.len();
+    let fits = |signature: &String| signature.matches(',').count() >= given;
+    let signature = functions.map(|(_, signature)| signature).find(fits)?;
+    let (name, parameters) = signature.strip_suffix(')')?.split_once('(')?;
+    let marked = parameters.split(", ").enumerate();
+    let marked = marked.map(|(n, it)| if n == given && !it.is_empty() { format!("‹{it}›") } else { it.to_owned() });
+    Some(format!("  {name}({})", marked.collect::<Vec<_>>().join(", ")))
 }

@@ -309,18 +309,32 @@ impl Repl<'_> {
             "all" => self.show(help::all(&catalog, width)),
             _ => match help::explain(&catalog, topic, width) {
                 Ok(text) => self.show(text),
-                Err(text) => self.complain(&text),
+                Err(text) => match self.own(topic) {
+                    Some(text) => self.show(text),
+                    None => self.complain(&text),
+                },
             },
         }
     }
 
+    /// What a variable of the session is, or the source of a function.
+    fn own(&self, name: &str) -> Option<String> {
+        let interpreter = &self.session.interpreter;
+        if let Some(value) = self.session.variable(name) {
+            let of = interpreter.engine.map_type_name(value.type_name());
+            let about = help::explain(&interpreter.catalog, of, usize::from(self.screen().width));
+            return Some(format!("{name} is a variable\n\n{}", about.unwrap_or_else(|_| of.to_owned())));
+        }
+        let functions = interpreter.functions().iter().filter(|known| known.name == name);
+        let texts: Vec<&str> = functions.map(|known| known.text.as_str()).collect();
+        (!texts.is_empty()).then(|| texts.join("\n\n"))
+    }
+
     /// `??name`: the source of a function of the session.
     fn source_of(&mut self, name: &str) {
-        let functions = self.session.interpreter.functions().iter();
-        let texts: Vec<&str> = functions.filter(|known| known.name == name).map(|known| known.text.as_str()).collect();
-        match texts.join("\n\n") {
-            text if text.is_empty() => self.help(name),
-            text => self.show(text),
+        match self.own(name).filter(|_| self.session.variable(name).is_none()) {
+            Some(text) => self.show(text),
+            None => self.help(name),
         }
     }
 

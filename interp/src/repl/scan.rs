@@ -138,6 +138,8 @@ pub struct Context {
     pub place: Place,
     /// The call around it.
     pub call: Option<OpenCall>,
+    /// What the innermost open `within` block around it is in.
+    pub within: Option<String>,
 }
 
 /// An open bracket.
@@ -149,6 +151,8 @@ struct Frame {
     start: usize,
     before: Vec<String>,
     key: Option<String>,
+    /// Of a block: what stands between `within` and `{`.
+    within: Option<String>,
 }
 
 /// Looks at what stands before the cursor.
@@ -161,17 +165,20 @@ pub fn context(text: &str, cursor: usize) -> Context {
         _ => String::new(),
     };
     let mut frames: Vec<Frame> = Vec::new();
+    let frame = |open, start| Frame { open, callee: None, start, before: Vec::new(), key: None, within: None };
     for (n, token) in all.iter().enumerate() {
         let Token { kind: Kind::Sign, range } = token else { continue };
         match &text[range.clone()] {
             "(" => {
                 let callee = (n > 0 && all[n - 1].kind == Kind::Word).then(|| chain_start(text, &all, n)..n);
-                frames.push(Frame { open: '(', callee, start: n + 1, before: Vec::new(), key: None });
+                frames.push(Frame { callee, ..frame('(', n + 1) });
             }
-            "[" => frames.push(Frame { open: '[', callee: None, start: n + 1, before: Vec::new(), key: None }),
-            "{" | "#{" => {
-                let open = if &text[range.clone()] == "{" { '{' } else { '#' };
-                frames.push(Frame { open, callee: None, start: n + 1, before: Vec::new(), key: None });
+            "[" => frames.push(frame('[', n + 1)),
+            "#{" => frames.push(frame('#', n + 1)),
+            "{" => {
+                let word = all[..n].iter().rposition(|token| &text[token.range.clone()] == "within");
+                let within = word.map(|word| slice(word + 1..n)).filter(|ns| !ns.contains(['{', ';']));
+                frames.push(Frame { within, ..frame('{', n + 1) });
             }
             ")" | "]" | "}" => drop(frames.pop()),
             "," => {
@@ -192,7 +199,8 @@ pub fn context(text: &str, cursor: usize) -> Context {
     }
     let call = open_call(&frames, &slice);
     let place = place(text, cursor, &all, frames.last());
-    Context { place, call }
+    let within = frames.iter().rev().find_map(|frame| frame.within.clone()).filter(|ns| !ns.is_empty());
+    Context { place, call, within }
 }
 
 fn open_call(frames: &[Frame], slice: &impl Fn(Range<usize>) -> String) -> Option<OpenCall> {
@@ -315,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_open_call_and_its_arguments_are_known() {
-        let Context { place, call } = at_end("up(ns1, \"ve");
+        let Context { place, call, .. } = at_end("up(ns1, \"ve");
         assert_eq!(place, Place::Text(9));
         let call = call.unwrap();
         assert_eq!((call.name.as_str(), call.before.as_slice()), ("up", &["ns1".to_owned()][..]));
@@ -326,5 +334,7 @@ mod tests {
         assert_eq!(call.key.as_deref(), Some("via"));
         assert_eq!(at_end("f(g(1), 2)").call, None);
         assert_eq!(at_end("if x { up(").call.unwrap().name, "up");
+        assert_eq!(at_end("within a { within m.b { if x { up(").within.as_deref(), Some("m.b"));
+        assert_eq!(at_end("within a { } up(").within, None);
     }
 }

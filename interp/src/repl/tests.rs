@@ -16,22 +16,37 @@ struct Made;
 
 impl World for Made {
     fn variables(&self) -> Vec<(String, String)> {
-        [("ns1", "NetNs"), ("ns2", "NetNs"), ("cable", "Veth"), ("report", "Ping"), ("opts", "map"), ("all", "Links")]
-            .map(|(name, of)| (name.to_owned(), of.to_owned()))
-            .to_vec()
+        [
+            ("ns1", "NetNs"),
+            ("ns2", "NetNs"),
+            ("cable", "Veth"),
+            ("report", "Ping"),
+            ("opts", "map"),
+            ("all", "Links"),
+            ("nodes", "array"),
+        ]
+        .map(|(name, of)| (name.to_owned(), of.to_owned()))
+        .to_vec()
     }
     fn functions(&self) -> Vec<(String, String)> {
         vec![("setup".into(), "setup(ns)".into())]
     }
-    fn keys(&self, variable: &str) -> Vec<String> {
-        if variable == "opts" { vec!["delay".into()] } else { Vec::new() }
+    fn keys(&self, variable: &str) -> Vec<(String, String)> {
+        if variable == "opts" {
+            vec![("delay".into(), "int".into()), ("ns".into(), "NetNs".into()), ("name".into(), "string".into())]
+        } else {
+            Vec::new()
+        }
+    }
+    fn element(&self, variable: &str) -> Option<String> {
+        (variable == "nodes").then(|| "NetNs".into())
     }
     fn namespaces(&self) -> Vec<String> {
         vec!["netns1".into(), "netns2".into()]
     }
     fn links(&self, variable: Option<&str>) -> Vec<String> {
         match variable {
-            Some("ns1") => vec!["lo".into(), "veth1".into()],
+            Some("ns1" | "opts.ns" | "nodes[0]") => vec!["lo".into(), "veth1".into()],
             _ => vec!["lo".into(), "veth0".into()],
         }
     }
@@ -73,7 +88,12 @@ fn members_follow_the_type_of_a_variable_and_of_a_call_chain() {
     assert_eq!(offered("all[0].sta"), ["state"]);
     assert_eq!(offered("all.fil"), ["filter("]);
     assert_eq!(offered("report.rtt"), ["rtt", "rtt_max", "rtt_min"]);
-    assert_eq!(offered("opts."), ["delay"]);
+    assert_eq!(offered("opts.d"), ["delay"]);
+    assert_eq!(offered("opts.ns.ino"), ["inode"]);
+    assert_eq!(offered("nodes[0].ino"), ["inode"]);
+    assert_eq!(offered("opts.name.sp"), ["split("]);
+    assert_eq!(offered("opts.name.ne"), [""; 0]);
+    assert_eq!(offered("nodes.ma"), ["map("]);
     assert_eq!(offered("ns1.pin"), ["ping("]);
     assert_eq!(offered("nobody."), [""; 0]);
 }
@@ -102,6 +122,10 @@ fn strings_complete_to_what_the_lab_has() {
     assert_eq!(offered("ns_inode(1, \"u"), ["user", "uts"]);
     assert_eq!(offered("kill(p, \"K"), ["KILL"]);
     assert_eq!(offered("print(\"ve"), [""; 0]);
+    assert_eq!(offered("up(opts.ns, \"ve"), ["veth1"]);
+    assert_eq!(offered("up(nodes[0], \"ve"), ["veth1"]);
+    assert_eq!(offered("within ns1 { up(\"ve"), ["veth1"]);
+    assert_eq!(offered("within ns1 { } up(\"ve"), ["veth0"]);
 }
 
 #[test]
@@ -126,6 +150,12 @@ fn the_hint_marks_the_argument_at_the_cursor() {
     assert_eq!(hint("up(ns1, \"veth1\", "), "  up(link: Link, ‹[addr: string]›)");
     assert_eq!(hint("veth(ns1, \"a\", "), "  veth(a: string, ‹b: string›)");
     assert_eq!(hint("ns1.ping("), "  ping([ns: NetNs], ‹addr: string›, [opts: map])");
+    for ns in ["current()", "nodes[0]", "opts.ns", "open_netns(\"x\")"] {
+        let marked = "  ping([ns: NetNs], ‹addr: string›, [opts: map])";
+        assert_eq!(hint(&format!("ping({ns}, ")), marked, "{ns}");
+    }
+    assert_eq!(hint("opts.ns.ping("), "  ping([ns: NetNs], ‹addr: string›, [opts: map])");
+    assert_eq!(hint("setup("), "  setup(‹ns›)");
     assert_eq!(hint("ping(ns1)"), "");
     assert_eq!(hint("nothing("), "");
 }

@@ -4,18 +4,27 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 use stdlib::lab::{Lab, NetNs};
+use stdlib::name::NsName;
 
 use super::complete::World;
 use crate::session::Session;
+
+/// How many elements of an array are looked at.
+const LOOKED_AT: usize = 1_000;
 
 /// One variable, without its value.
 struct Variable {
     name: String,
     of: String,
     ns: Option<NetNs>,
-    keys: Vec<String>,
+    /// Of a map: the keys, and the types of their values.
+    keys: Vec<(String, String)>,
+    /// Of a map or an array: the namespaces in it, by key or index.
+    spaces: Vec<(String, NetNs)>,
+    /// Of an array: the type of its first element.
+    element: Option<String>,
 }
 
 /// The view that the line editor has.
@@ -30,18 +39,54 @@ impl Live {
     /// The session as it is now.
     #[must_use]
     pub fn of(session: &Session) -> Self {
-        let engine = &session.interpreter.engine;
-        let variable = |(name, value): (&str, &Dynamic)| Variable {
-            name: name.to_owned(),
-            of: engine.map_type_name(value.type_name()).to_owned(),
-            ns: value.read_lock::<NetNs>().map(|ns| ns.clone()),
-            keys: value.read_lock::<Map>().map(|map| map.keys().map(ToString::to_string).collect()).unwrap_or_default(),
+        let type_name = |value: &Dynamic| match session.interpreter.engine.map_type_name(value.type_name()) {
+            "i64" => "int".to_owned(),
+            "f64" => "float".to_owned(),
+            name => name.to_owned(),
+        };
+        let ns_of = |value: &Dynamic| value.read_lock::<NetNs>().map(|ns| ns.clone());
+        let variable = |(name, value): (&str, &Dynamic)| {
+            let (mut keys, mut spaces, mut element) = (Vec::new(), Vec::new(), None);
+            if let Some(map) = value.read_lock::<Map>() {
+                keys.extend(map.iter().map(|(key, value)| (key.to_string(), type_name(value))));
+                spaces.extend(map.iter().filter_map(|(key, value)| Some((key.to_string(), ns_of(value)?))));
+            }
+            if let Some(array) = value.read_lock::<Array>() {
+                element = array.first().map(type_name);
+                let first = array.iter().take(LOOKED_AT).enumerate();
+                spaces.extend(first.filter_map(|(n, value)| Some((n.to_string(), ns_of(value)?))));
+            }
+            Variable { name: name.to_owned(), of: type_name(value), ns: ns_of(value), keys, spaces, element }
         };
         Self {
             lab: session.interpreter.lab.clone(),
             current: session.current(),
             variables: session.variables().map(variable).collect(),
             functions: session.interpreter.functions().iter().map(|f| (f.name.clone(), f.signature.clone())).collect(),
+        }
+    }
+}
+
+impl Live {
+    fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().find(|known| known.name == name)
+    }
+
+    /// What `ns1`, `lab.ns1`, `all[0]`, `open_netns("ns1")` and `host()` are, without evaluating them.
+    fn namespace(&self, expression: &str) -> Option<NetNs> {
+        if let Some(variable) = self.variable(expression) {
+            return variable.ns.clone();
+        }
+        if let Some((variable, key)) = expression.split_once(['.', '[']) {
+            let key = key.trim_end_matches(']').trim_matches('"');
+            return self.variable(variable)?.spaces.iter().find(|(known, _)| known == key).map(|(_, ns)| ns.clone());
+        }
+        match expression.split_once('(')? {
+            ("host", _) => Some(self.lab.root().clone()),
+            ("open_netns", name) => NsName::new(name.trim_end_matches(')').trim_matches('"'))
+                .and_then(|name| self.lab.open_netns(&name))
+                .ok(),
+            _ => None,
         }
     }
 }
@@ -55,9 +100,12 @@ impl World for Live {
         self.functions.clone()
     }
 
-    fn keys(&self, variable: &str) -> Vec<String> {
-        let found = self.variables.iter().find(|known| known.name == variable);
-        found.map(|variable| variable.keys.clone()).unwrap_or_default()
+    fn element(&self, variable: &str) -> Option<String> {
+        self.variable(variable)?.element.clone()
+    }
+
+    fn keys(&self, variable: &str) -> Vec<(String, String)> {
+        self.variable(variable).map(|variable| variable.keys.clone()).unwrap_or_default()
     }
 
     fn namespaces(&self) -> Vec<String> {
@@ -65,8 +113,7 @@ impl World for Live {
     }
 
     fn links(&self, variable: Option<&str>) -> Vec<String> {
-        let of = variable.and_then(|name| self.variables.iter().find(|known| known.name == name)?.ns.clone());
-        let ns = of.unwrap_or_else(|| self.current.clone());
+        let ns = variable.and_then(|expression| self.namespace(expression)).unwrap_or_else(|| self.current.clone());
         let links = ns.net().and_then(|net| net.links()).unwrap_or_default();
         links.into_iter().map(|link| link.name).collect()
     }
