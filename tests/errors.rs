@@ -53,6 +53,8 @@ delete(ns1);
 up(ns1, "lo");"#;
     a_name_instead_of_a_namespace, 2, r#"netns("ns1");
 ping("ns1", "127.0.0.1");"#;
+    a_name_of_a_namespace_where_a_link_is_wanted, 2, r#"netns("n1");
+delete("n1");"#;
     within_a_name, 2, r#"within "ns1" { up("lo"); }"#;
     a_veth_name_that_is_taken, 2, r#"veth("veth0", "veth1");
 veth("veth0", "veth2");"#;

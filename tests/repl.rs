@@ -340,8 +340,8 @@ fn a_killed_interpreter_ends_the_session() {
 #[test]
 fn events_appear_above_the_prompt() {
     let mut repl = Typed::start(&[]);
-    repl.line("let p = start([\"sh\", \"-c\", \"exit 7\"])");
-    repl.expect("ended with 7]");
+    repl.line("let p = start([\"sh\", \"-c\", \"echo why >&2; exit 7\"])");
+    repl.expect("ended with 7: why]");
     repl.line("let ns1 = netns(\"netns1\"); let c = veth(\"v0\", ns1, \"v1\"); up(c.a); up(c.b);").prompt("nslab> ");
     repl.line("let q = start([\"sh\", \"-c\", \"sleep 1; ip netns exec netns1 ip link set v1 down; sleep 60\"])");
     repl.expect("link v1 in netns1: DOWN]");

@@ -38,6 +38,8 @@ pub enum Event {
         command: String,
         /// How it ended.
         ended: Ended,
+        /// The last line it wrote to standard error.
+        said: String,
     },
     /// A name below `/run/netns` went.
     Netns {
@@ -50,9 +52,12 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Link { ns, name, state } => write!(f, "link {name} in {ns}: {state}"),
-            Self::Process { pid, command, ended } => match ended.signal {
+            Self::Process { pid, command, ended, said } => match ended.signal {
                 Some(signal) => write!(f, "process {pid} ({command}) ended by signal {signal}"),
-                None => write!(f, "process {pid} ({command}) ended with {}", ended.code),
+                None if ended.code == 0 || said.is_empty() => {
+                    write!(f, "process {pid} ({command}) ended with {}", ended.code)
+                }
+                None => write!(f, "process {pid} ({command}) ended with {}: {said}", ended.code),
             },
             Self::Netns { name } => write!(f, "namespace {name}: its name is gone"),
         }
@@ -98,8 +103,8 @@ impl Watcher {
     }
 
     /// A background process ended.
-    pub(crate) fn ended(&self, pid: u32, command: &str, ended: Ended) {
-        (self.listener)(Event::Process { pid, command: command.to_owned(), ended });
+    pub(crate) fn ended(&self, pid: u32, command: &str, ended: Ended, said: String) {
+        (self.listener)(Event::Process { pid, command: command.to_owned(), ended, said });
     }
 
     fn run(&self, names: &Inotify) {

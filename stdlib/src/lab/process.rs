@@ -227,7 +227,10 @@ impl Process {
             .spawn(move || {
                 watch(&mut started, &watched, |ended| {
                     if let Some(watcher) = watcher {
-                        watcher.ended(watched.pid, &watched.argv.join(" "), ended);
+                        let stderr = String::from_utf8_lossy(&watched.lock().stderr).into_owned();
+                        let said = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+                        let said = crate::name::short(said.trim());
+                        watcher.ended(watched.pid, &watched.argv.join(" "), ended, said);
                     }
                 });
             })

@@ -110,8 +110,23 @@ impl<'a> Call<'a> {
     pub(crate) fn into_rhai(self, error: &Error) -> Box<EvalAltResult> {
         match self.ended.take() {
             Some(token) => EvalAltResult::ErrorTerminated(token, self.cx.call_position()).into(),
-            None => to_rhai(error, self.cx),
+            None => match self.hint_at_a_namespace(error) {
+                Some(hint) => to_rhai(&error.clone().hint(hint), self.cx),
+                None => to_rhai(error, self.cx),
+            },
         }
+    }
+
+    /// For a text that names a namespace, where a namespace or a link was wanted.
+    fn hint_at_a_namespace(&self, error: &Error) -> Option<String> {
+        let is_about_arguments = error.kind == crate::Kind::Usage || error.errno == Some(nix::errno::Errno::ENODEV);
+        let wants_its_name = self.binding.parameters.iter().any(|parameter| parameter.names == Names::Namespaces);
+        if !is_about_arguments || wants_its_name {
+            return None;
+        }
+        let name = self.args.first()?.read_lock::<ImmutableString>()?.to_string();
+        let is_there = self.lab.netns_names().is_ok_and(|names| names.contains(&name));
+        is_there.then(|| format!("there is a namespace `{name}`: write `open_netns(\"{name}\")` for it"))
     }
 
     /// The complaint about the next argument.
