@@ -55,7 +55,7 @@ impl Lab {
         let exec = Arc::new(Executor::new()?);
         let handle = NsHandle::open(NsKind::Net, Path::new("/proc/self/ns/net"))?;
         let label = if journal.is_some() { "the host" } else { "the lab root" };
-        let net = Net::new(exec.clone(), handle, label.into(), None);
+        let net = Net::new(exec.clone(), handle, label.into(), None).at_home();
         let root = NetNs::new(None, net, Origin::Root);
         Ok(Arc::new(Self {
             exec,

@@ -39,6 +39,8 @@ pub struct Net {
     exec: Arc<Executor>,
     ns: NsHandle,
     label: String,
+    /// Whether all our own threads are in it: nothing has to be entered.
+    is_home: bool,
     route: OnceLock<Mutex<Connection>>,
     pub(crate) echo: icmp::Sockets,
     pub(crate) mounts: OnceLock<NsHandle>,
@@ -56,11 +58,17 @@ impl Net {
             exec,
             ns,
             label,
+            is_home: false,
             route,
             echo: icmp::Sockets::default(),
             mounts: OnceLock::new(),
             monitor: monitor::Slot::new(),
         }
+    }
+
+    /// Says that this is the namespace that all our threads are in.
+    pub(crate) fn at_home(self) -> Self {
+        Self { is_home: true, ..self }
     }
 
     /// The namespace.
@@ -82,7 +90,8 @@ impl Net {
 
     /// Opens something inside the namespace.
     pub(crate) fn open<T: Send>(&self, open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        hop::hop(self.ns.as_fd(), open).map_err(|e| e.within(&self.label))
+        let opened = if self.is_home { open() } else { hop::hop(self.ns.as_fd(), open) };
+        opened.map_err(|e| e.within(&self.label))
     }
 
     /// Sends one request on the cached connection; `op` names it in an error.
