@@ -103,6 +103,7 @@ l.pad(2000000000, 7);"#;
     a_program_that_is_not_there, 2, r#"exec("ipp link");"#;
     a_gateway_that_is_out_of_reach, 2, r#"add_route("default", #{via: "10.0.0.1"});"#;
     a_setting_of_the_whole_machine, 2, r#"sysctl("kernel.panic", 1);"#;
+    a_setting_misspelt, 2, r#"sysctl("net.ipv4.ip_forwrd", 1);"#;
     an_unknown_kind_of_namespace, 2, r#"unshare(["nett"]);"#;
     an_error_in_a_closure, 2, r#"let names = ["a", "b/c"];
 names.map(|name| netns(name));"#;

@@ -1,6 +1,8 @@
 //! Settings below `/proc/sys/net`, of the namespace's own copy.
 
+use std::cmp::Reverse;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -55,9 +57,23 @@ impl Net {
     pub(crate) fn sysctl(&self, key: &str) -> Result<String> {
         let file = file(key)?;
         // The files follow the network namespace of the thread that opens them.
-        let text =
-            self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e)))?;
-        Ok(text.trim().to_owned())
+        let read = self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e)));
+        Ok(read.map_err(|error| self.hint_at_a_setting(key, error))?.trim().to_owned())
+    }
+
+    /// For a setting that is not there, the one in the same folder that begins most like it.
+    fn hint_at_a_setting(&self, key: &str, error: Error) -> Error {
+        if error.errno != Some(Errno::ENOENT) {
+            return error;
+        }
+        let alike = |name: &str| name.chars().zip(key.chars()).take_while(|(a, b)| a == b).count();
+        let last = key.rfind('.').map_or(0, |dot| dot + 1);
+        let names = self.sysctl_names(key.get(..last + 1).unwrap_or(key)).unwrap_or_default();
+        let near = names.into_iter().filter(|name| alike(name) >= last + 2);
+        match near.max_by_key(|name| (alike(name), Reverse(name.len()))) {
+            Some(name) => error.hint(format!("did you mean `{name}`?")),
+            None => error,
+        }
     }
 
     /// The settings that `pattern` names, with their values; `*` in it stands for any link.
@@ -76,7 +92,9 @@ impl Net {
     pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<String> {
         let file = file(key)?;
         let text = self.open(|| {
-            fs::write(&file, value).map_err(|e| {
+            // Not `fs::write`: that would ask to create what is not there, and be refused for it.
+            let opened = fs::File::options().write(true).open(&file);
+            opened.and_then(|mut file| file.write_all(value.as_bytes())).map_err(|e| {
                 let error = Error::io(format!("write `{}` to `{}`", short(value), short(key)), &e);
                 match error.errno {
                     Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => error.hint(
@@ -90,7 +108,8 @@ impl Net {
                 }
             })?;
             fs::read_to_string(&file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e))
-        })?;
+        });
+        let text = text.map_err(|error| self.hint_at_a_setting(key, error))?;
         Ok(text.trim().to_owned())
     }
 }
