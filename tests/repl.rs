@@ -23,11 +23,17 @@ impl Typed {
 
     fn at_home(home: TempDir, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nslab"));
-        command.args(args).env("NO_COLOR", "1").env("TERM", "xterm").env("HOME", home.path());
+        command.args(args);
+        Self::of(command, home, "nslab> ")
+    }
+
+    /// Any command that ends up in a REPL with this prompt.
+    fn of(mut command: Command, home: TempDir, prompt: &str) -> Self {
+        command.env("NO_COLOR", "1").env("TERM", "xterm").env("HOME", home.path());
         command.env_remove("XDG_STATE_HOME").env_remove("SUDO_UID").env("SHELL", "/bin/sh");
         let pty = spawn_command(command, Some(PATIENCE_MS)).unwrap();
         let mut typed = Self { pty, home };
-        typed.prompt("nslab> ");
+        typed.prompt(prompt);
         typed
     }
 
@@ -347,6 +353,18 @@ fn events_appear_above_the_prompt() {
     repl.expect("link v1 in netns1: DOWN]");
     repl.line("let r = start([\"sh\", \"-c\", \"sleep 1; ip netns del netns1; sleep 60\"])");
     repl.expect("namespace netns1: its name is gone]");
+    repl.end();
+}
+
+#[test]
+fn the_prompt_says_when_it_is_the_machine_itself() {
+    // The machine is one of its own, made for this test.
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]);
+    command.args(["mount -t tmpfs tmpfs /run && exec \"$0\" --host", env!("CARGO_BIN_EXE_nslab")]);
+    let mut repl = Typed::of(command, tempfile::tempdir().unwrap(), "nslab --host> ");
+    repl.line("let n = netns(\"n\")").prompt("nslab --host> ");
+    repl.line(":enter n").prompt("nslab --host n> ");
     repl.end();
 }
 

@@ -42,7 +42,9 @@ const WHILE_IT_LASTS: Duration = Duration::from_secs(86_400);
 /// How long the kernel may take to tell what an input did.
 const AFTERMATH: Duration = Duration::from_millis(100);
 
-const WELCOME: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";
+const PRIVATE: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";
+const HOST: &str = "nslab: this machine's own network. What you make is removed at the end; `:help` lists functions and \
+                    commands, Ctrl-D ends.";
 
 /// A session with somebody, or something, that types.
 pub struct Repl<'a> {
@@ -124,7 +126,7 @@ impl Repl<'_> {
                 return FAILED;
             }
         };
-        self.say(WELCOME);
+        self.say(if self.session.interpreter.lab.is_private() { PRIVATE } else { HOST });
         self.tell_events(editor.above());
         let end = loop {
             editor.look(Live::of(&self.session));
@@ -155,10 +157,11 @@ impl Repl<'_> {
         *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
     }
 
-    /// `nslab> `, or `nslab netns1> ` in a namespace that was entered.
+    /// `nslab> `, `nslab netns1> ` in a namespace that was entered, `nslab --host> ` on the machine itself.
     fn prompt(&self) -> String {
+        let lab = if self.session.interpreter.lab.is_private() { "nslab" } else { "nslab --host" };
         let current = self.session.current();
-        if current.is_root() { "nslab> ".into() } else { format!("nslab {}> ", current.short()) }
+        if current.is_root() { format!("{lab}> ") } else { format!("{lab} {}> ", current.short()) }
     }
 
     /// Shows what happens while nobody asks, above the prompt.
