@@ -3,6 +3,7 @@
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
 use super::commands::{COMMANDS, Completes};
+use super::scan::{Kind, tokens};
 use crate::engine::for_syntax;
 
 /// Tells whole inputs from beginnings.
@@ -26,7 +27,9 @@ impl Validator {
         while let Some(line) = lines.next() {
             input.push_str(line);
             let next = lines.peek().map_or("", |next| next.trim_start());
-            if lines.peek().is_some() && (self.is_incomplete(&input) || !is_command(&input) && goes_on(next)) {
+            // A mistake inside a block: where the block ends is not known, and its error is the last thing to be told.
+            let goes_on = || !is_command(&input) && (goes_on(next) || is_open(&input));
+            if lines.peek().is_some() && (self.is_incomplete(&input) || goes_on()) {
                 input.push('\n');
                 continue;
             }
@@ -63,6 +66,18 @@ fn is_command(text: &str) -> bool {
 
 fn takes_input(command: &str) -> bool {
     COMMANDS.iter().any(|known| known.name == command && known.completes == Completes::Input)
+}
+
+/// Whether a bracket of the text is not closed.
+fn is_open(text: &str) -> bool {
+    let depth = tokens(text).iter().filter(|token| token.kind == Kind::Sign).fold(0_i32, |depth, token| {
+        match &text[token.range.clone()] {
+            "(" | "[" | "{" | "#{" => depth + 1,
+            ")" | "]" | "}" => depth - 1,
+            _ => depth,
+        }
+    });
+    depth > 0
 }
 
 /// Whether a line belongs to the statement before it, which could end there.
@@ -161,6 +176,8 @@ mod tests {
         assert_eq!(cut("netns(\"n\")\n  .name\n:ns"), ["netns(\"n\")\n  .name", ":ns"]);
         assert_eq!(cut(":time within host() {\n1\n}\n2"), [":time within host() {\n1\n}", "2"]);
         assert_eq!(cut("foo(1,"), ["foo(1,"]);
+        let wrong = "for i in 0..3 {\n  print(i)\n  print(i + 1)\n}";
+        assert_eq!(cut(&format!("let a = 1\n{wrong}\nlet b = 2")), ["let a = 1", wrong, "let b = 2"]);
         assert!(
             validator.is_script("let a = 1;\na") && !validator.is_script("let a = 1\na") && !validator.is_script(":ns")
         );
