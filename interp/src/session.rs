@@ -108,7 +108,8 @@ impl Session {
     }
 
     /// How a script names the namespace: by a variable that holds it, or by its name.
-    fn expression_of(&self, ns: &NetNs) -> Option<String> {
+    #[must_use]
+    pub fn expression_of(&self, ns: &NetNs) -> Option<String> {
         let is_it = |value: &Dynamic| value.read_lock::<NetNs>().is_some_and(|held| held.is(ns));
         let variable = self.variables().find(|(name, value)| *name != "it" && is_it(value));
         let variable = variable.map(|(name, _)| name.to_owned());

@@ -353,12 +353,7 @@ impl Repl<'_> {
     /// The expression for the namespace that a word means.
     fn expression_of(&self, word: &str) -> Option<String> {
         let is_variable = self.session.variable(word).is_some_and(Dynamic::is::<NetNs>);
-        let ns = self.namespace(word)?;
-        Some(match ns.name() {
-            _ if is_variable => word.to_owned(),
-            Some(name) => format!("open_netns(\"{}\")", name.as_str()),
-            None => "host()".to_owned(),
-        })
+        if is_variable { Some(word.to_owned()) } else { self.session.expression_of(&self.namespace(word)?) }
     }
 
     fn no_namespace(&mut self, word: &str) {
