@@ -15,3 +15,4 @@ pub mod sources;
 pub mod statements;
 mod suggest;
 mod syntax;
+pub mod tokens;

@@ -203,7 +203,7 @@ enum Step {
 }
 
 fn split_chain(chain: &str) -> Vec<Step> {
-    use super::scan::{Kind, tokens};
+    use crate::tokens::{Kind, tokens};
     let mut steps = Vec::new();
     let mut depth = 0usize;
     for token in tokens(chain) {

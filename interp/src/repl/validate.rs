@@ -3,8 +3,8 @@
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
 use super::commands::{COMMANDS, Completes};
-use super::scan::{Kind, tokens};
 use crate::engine::for_syntax;
+use crate::tokens::{Kind, tokens};
 
 /// Tells whole inputs from beginnings.
 pub struct Validator(Engine);
