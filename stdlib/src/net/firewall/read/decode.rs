@@ -10,8 +10,8 @@ use super::parts::Part;
 use super::sets::{self, Set};
 use super::statements::{log, reject, stateful, verdict};
 use super::values::{Kind, PROTOCOLS, symbol};
-use super::wire::Attrs;
 use super::xt;
+use crate::net::firewall::wire::Attrs;
 
 /// A load is never longer than a register file of 64 bytes (`NFT_DATA_VALUE_MAXLEN`).
 const REGISTERS: usize = 64;
