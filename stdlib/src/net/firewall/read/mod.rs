@@ -6,6 +6,7 @@ mod fields;
 mod matches;
 mod operand;
 mod parts;
+mod rule;
 mod sets;
 mod statements;
 #[cfg(test)]
@@ -121,8 +122,8 @@ fn rule(message: &Message, table: &str, sets: &[Set]) -> Rule {
         decoder.expression(&expression.text(1).unwrap_or_default(), expression.nest(2));
     }
     decoder.comment(attrs.get(7).unwrap_or_default());
-    let ip6 = decoder.ip6();
-    Rule { ip6, ..parts::assemble(attrs.u64(3).unwrap_or_default(), decoder.parts) }
+    let ip6 = decoder.parts.ip6();
+    Rule { ip6, ..parts::assemble(attrs.u64(3).unwrap_or_default(), decoder.parts.list) }
 }
 
 /// The kernel counts the rules of a chain among its uses too (net/netfilter, `nf_tables_newrule`).
