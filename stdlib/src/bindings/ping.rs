@@ -1,6 +1,5 @@
 //! Ping: one namespace asks an address, or every namespace asks every other.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,24 +13,24 @@ use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::lab::{Lab, NetNs};
 use crate::net::link::Which;
-use crate::net::probe::{Pair, PingOptions, PingReply, PingReport, ping_all};
+use crate::net::probe::{Node, Ping, PingAll, PingOptions, PingReply, ping_all};
 
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-value! { PingReply, "PingReply", "One reply, or one complaint, with the time it took.";
-    /// Number of the request, from 1.
+value! { PingReply, "PingReply", "One reply, or one ICMP error, with the time it took.";
+    /// Sequence number of the request, from 1.
     seq: INT = |reply| INT::from(reply.seq);
-    /// Who answered.
+    /// The address that answered.
     from: String = |reply| reply.from.to_string();
     /// Bytes of the reply.
     bytes: INT = |reply| INT::try_from(reply.bytes).unwrap_or(0);
     /// Time to live of the reply; `()` if unknown.
     ttl: Option<INT> = |reply| reply.ttl.map(INT::from);
-    /// Round-trip time, milliseconds, by the kernel's receive stamp.
+    /// Round-trip time, milliseconds, by the kernel's receive timestamp.
     time: f64 = |reply| millis(reply.rtt);
-    /// The complaint; `()` for a reply.
+    /// The ICMP error; `()` for a reply.
     error: Option<String> = |reply| reply.error.clone();
 }
 
@@ -40,13 +39,13 @@ impl Listed for PingReply {
     const LIST_DOC: &'static str = "Replies in the order of their arrival.";
 }
 
-value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.",
+value! { Ping, "Ping", "The result of a ping. Prints as `ping(8)` does.",
     |report| format!("ping {}: {} of {} received", report.target, report.received, report.sent);
     /// Whether every request was answered.
     ok: bool = |report| report.ok();
-    /// Whom we asked.
+    /// The address that was pinged.
     addr: String = |report| report.target.to_string();
-    /// Requests that left.
+    /// Requests that were sent.
     sent: INT = |report| INT::from(report.sent);
     /// Requests that were answered.
     received: INT = |report| INT::from(report.received);
@@ -62,7 +61,7 @@ value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.",
     error: Option<String> = |report| report.error.clone();
     /// The error number behind `error`; `()` if there is none.
     errno: Option<INT> = |report| report.errno.map(|errno| INT::from(errno as i32));
-    /// Replies and complaints.
+    /// Replies and ICMP errors.
     replies: List<PingReply> = |report| report.replies.clone().into();
 }
 
@@ -87,59 +86,16 @@ impl FromOptions for PingOptions {
     }
 }
 
-/// Who reached whom.
-#[derive(Clone)]
-pub(crate) struct Matrix {
-    nodes: Vec<String>,
-    pairs: Vec<Pair>,
-}
-
-value! { Matrix, "PingAll", "Who reached whom. Prints as Mininet's `pingall` does.",
-    |matrix| format!("pingall: {} of {} received", matrix.received(), matrix.pairs.len());
-    /// Whether everybody reached everybody.
-    ok: bool = |matrix| matrix.received() == matrix.pairs.len();
-    /// Requests that left.
-    sent: INT = |matrix| INT::try_from(matrix.pairs.len()).unwrap_or(0);
+value! { PingAll, "PingAll", "Which nodes reached which. Prints as Mininet's `pingall` does.",
+    |all| format!("pingall: {} of {} received", all.received(), all.sent());
+    /// Whether every node reached every other.
+    ok: bool = |all| all.ok();
+    /// Requests that were sent.
+    sent: INT = |all| INT::try_from(all.sent()).unwrap_or(0);
     /// Requests that were answered.
-    received: INT = |matrix| INT::try_from(matrix.received()).unwrap_or(0);
+    received: INT = |all| INT::try_from(all.received()).unwrap_or(0);
     /// Pairs without a reply, as `a -> b: why`.
-    lost: rhai::Array = |matrix| matrix.lost().map(rhai::Dynamic::from).collect();
-}
-
-impl Matrix {
-    fn received(&self) -> usize {
-        self.pairs.iter().filter(|pair| pair.rtt.is_some()).count()
-    }
-
-    fn lost(&self) -> impl Iterator<Item = String> + '_ {
-        let lost = self.pairs.iter().filter(|pair| pair.rtt.is_none());
-        lost.map(|pair| {
-            let why = pair.error.as_deref().unwrap_or("no reply");
-            format!("{} -> {}: {why}", self.nodes[pair.from], self.nodes[pair.to])
-        })
-    }
-}
-
-impl fmt::Display for Matrix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (from, node) in self.nodes.iter().enumerate() {
-            let row = self.pairs.iter().filter(|pair| pair.from == from);
-            let reached: Vec<_> =
-                row.map(|pair| if pair.rtt.is_some() { self.nodes[pair.to].as_str() } else { "X" }).collect();
-            writeln!(f, "{node} -> {}", reached.join(" "))?;
-        }
-        let (all, received) = (self.pairs.len(), self.received());
-        let dropped = ((all - received) * 100).checked_div(all).unwrap_or(0);
-        write!(f, "Results: {dropped}% dropped ({received}/{all} received)")?;
-        let full = |pair: &Pair| pair.error.as_deref() == Some(nix::errno::Errno::ENOBUFS.desc());
-        if self.pairs.iter().any(full) {
-            write!(
-                f,
-                "\nThe neighbour table is full: one for all namespaces of the machine (net.ipv4.neigh.default.gc_thresh3)."
-            )?;
-        }
-        Ok(())
-    }
+    lost: rhai::Array = |all| all.lost().map(rhai::Dynamic::from).collect();
 }
 
 /// The first address of a namespace that others could reach.
@@ -162,7 +118,7 @@ impl FromOptions for PingAllOptions {
 }
 
 bindings! { "ping", types: [
-        register_type::<PingReport>, register_type::<PingReply>, register_list::<PingReply>, register_type::<Matrix>
+        register_type::<Ping>, register_type::<PingReply>, register_list::<PingReply>, register_type::<PingAll>
     ];
 
     /// Sends ICMP echo requests to `addr` and reports what came back.
@@ -176,7 +132,7 @@ bindings! { "ping", types: [
     /// up(ns1, "lo");
     /// check ping(ns1, "127.0.0.1", #{count: 3, interval: "10ms"}).received == 3;
     /// ```
-    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> PingReport {
+    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> Ping {
         let net = ns.net().net()?;
         let scope = match &addr.zone {
             Some(zone) => net.link(Which::Name(zone))?.index,
@@ -197,12 +153,12 @@ bindings! { "ping", types: [
     /// up(cable.b, "10.0.0.2/24");
     /// check pingall([a, b]).ok;
     /// ```
-    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> Matrix {
+    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
         let _ = &lab;
         let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
         let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
-        let all: Vec<_> = nets.iter().map(|net| &**net).zip(addrs).collect();
-        let pairs = ping_all(&all, opts.0.0)?;
-        Ok(Matrix { nodes: nodes.0.iter().map(NetNs::short).collect(), pairs })
+        let all = nodes.0.iter().zip(&nets).zip(addrs);
+        let all: Vec<_> = all.map(|((ns, net), addr)| Node { name: ns.short(), net, addr }).collect();
+        ping_all(&all, opts.0.0)
     }
 }

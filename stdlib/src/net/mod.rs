@@ -13,7 +13,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::exec::handle::{NsHandle, NsKind};
+use crate::exec::handle::NsHandle;
 use crate::exec::hop;
 use connection::{Ask, Connection, Refusal};
 
@@ -127,12 +127,6 @@ impl Net {
         // A leaf lock: it is held while the kernel answers, and nothing else is taken under it.
         let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         self.exec.block_on(DEADLINE, async { Ok(connection.request(message, ask).await) })
-    }
-
-    /// The inode numbers of the namespace's kind are the same for all; this one is the network's.
-    #[must_use]
-    pub fn kind(&self) -> NsKind {
-        NsKind::Net
     }
 
     pub(crate) fn wait<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
