@@ -38,7 +38,7 @@ pub struct Lab {
     root: NetNs,
     journal: Option<Journal>,
     known: Mutex<Vec<Weak<netns::Inner>>>,
-    watcher: OnceLock<Arc<events::Watcher>>,
+    events: events::Events,
     processes: Mutex<Vec<Weak<process::Inner>>>,
     explain: OnceLock<(AtomicBool, Explain)>,
 }
@@ -62,7 +62,7 @@ impl Lab {
             root,
             journal,
             known: Mutex::default(),
-            watcher: OnceLock::new(),
+            events: events::Events::default(),
             processes: Mutex::default(),
             explain: OnceLock::new(),
         }))
@@ -297,13 +297,13 @@ impl Lab {
         self.explain.get().filter(|(on, _)| on.load(Ordering::Relaxed)).map(|(_, explain)| explain)
     }
 
-    /// Who wants to know what happens.
-    pub(crate) fn watcher(&self) -> Option<&Arc<events::Watcher>> {
-        self.watcher.get()
+    /// The events of the lab, and their listeners.
+    pub(crate) fn events(&self) -> &events::Events {
+        &self.events
     }
 
     fn remember(&self, ns: NetNs) -> NetNs {
-        if let Some(watcher) = self.watcher() {
+        if let Some(watcher) = self.events.watcher() {
             let _ = watcher.add(&ns); // a namespace that cannot be watched works all the same
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
