@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
-use stdlib::exec::front::{self, FORBIDDEN, Launch};
+use stdlib::exec::boot::{self, FORBIDDEN, Launch};
 use stdlib::kernel;
 use stdlib::lab::Lab;
 
@@ -35,7 +35,7 @@ pub(super) fn main() -> u8 {
         row("limit", "open files", &format!("{hard}, enough for about {} namespaces", hard / 3));
     }
     let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
-    match front::launch(&launch, in_the_lab) {
+    match boot::launch(&launch, in_the_lab) {
         Ok(status) => status,
         Err(error) => {
             row("lab", "", &format!("no: {error}"));

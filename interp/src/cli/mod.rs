@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use stdlib::Error;
-use stdlib::exec::front::{self, FORBIDDEN, Launch};
+use stdlib::exec::boot::{self, FORBIDDEN, Launch};
 use stdlib::lab::{Journal, host};
 
 use crate::console::complain;
@@ -143,7 +143,7 @@ fn launch(job: &Job, host: bool) -> u8 {
     };
     let interactive = job.is_interactive() && std::io::stdin().is_terminal();
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
-    let status = front::launch(&launch, || run::main(job, journal));
+    let status = boot::launch(&launch, || run::main(job, journal));
     status.unwrap_or_else(|error| forbidden(&error))
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use rhai::{Dynamic, Scope};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
-use stdlib::exec::front;
+use stdlib::exec::boot;
 use stdlib::lab::{Journal, Lab};
 
 use super::reference;
@@ -76,7 +76,7 @@ pub(crate) fn main(job: &Job, journal: Option<Journal>) -> u8 {
 fn prepare(journal: Option<Journal>) -> Result<(Arc<Lab>, Signals), String> {
     let lab = Lab::here(journal).map_err(|e| e.to_string())?;
     // What the program that started us wants ignored stays ignored.
-    let wanted = if front::is_ignored(SIGINT) { &[][..] } else { &[SIGINT][..] };
+    let wanted = if boot::is_ignored(SIGINT) { &[][..] } else { &[SIGINT][..] };
     let signals = Signals::new(wanted).map_err(|e| format!("cannot handle signals: {e}"))?;
     Ok((lab, signals))
 }

@@ -14,7 +14,7 @@ use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::lab::{Lab, NetNs};
 use crate::net::link::Which;
-use crate::net::ping::{Pair, PingOptions, PingReply, PingReport, ping_all};
+use crate::net::probe::{Pair, PingOptions, PingReply, PingReport, ping_all};
 
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0

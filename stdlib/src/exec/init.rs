@@ -17,8 +17,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::boot::idmap;
 use super::handle::NsKind;
-use super::{hop, idmap, mounts, sys};
+use super::{hop, mounts, sys};
 use crate::error::{Error, Kind, Result};
 
 /// The name under which the program is started again.

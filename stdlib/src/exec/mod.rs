@@ -18,16 +18,15 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Kind, Result};
 
-pub mod front;
+pub mod boot;
 pub mod handle;
 pub(crate) mod hop;
-mod idmap;
 pub(crate) mod init;
-mod keeper;
 pub(crate) mod mounts;
 pub(crate) mod spawn;
 pub(crate) mod sys;
-mod terminal;
+
+pub use init::main_of_init;
 
 /// Waits for sockets and processes; every wait has a deadline and can be interrupted.
 pub struct Executor {
@@ -130,7 +129,7 @@ pub(crate) fn signal(process: BorrowedFd<'_>, signal: nix::sys::signal::Signal) 
 
 /// Runs `program`, which has the terminal meanwhile, and takes the terminal back as it was.
 pub(crate) fn lending_the_terminal<T>(program: impl FnOnce() -> T) -> T {
-    let saved = terminal::Saved::now();
+    let saved = boot::terminal::Saved::now();
     let done = program();
     saved.restore();
     done

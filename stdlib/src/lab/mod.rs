@@ -16,7 +16,7 @@ use crate::exec::{Executor, hop, sys};
 use crate::name::{NsName, printable};
 use crate::net::Net;
 use crate::net::connection::Connection;
-use crate::net::icmp::Echo;
+use crate::net::probe::Echo;
 use netns::Origin;
 
 pub mod events;

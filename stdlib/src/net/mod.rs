@@ -19,15 +19,13 @@ use connection::{Ask, Connection, Refusal};
 
 pub mod addr;
 pub(crate) mod connection;
-mod filter;
 pub mod firewall;
 mod glance;
-pub(crate) mod icmp;
 mod keep;
 pub mod link;
 mod monitor;
 mod neigh;
-pub mod ping;
+pub mod probe;
 pub mod route;
 pub mod sysctl;
 
@@ -42,7 +40,7 @@ pub struct Net {
     /// Whether all our own threads are in it: nothing has to be entered.
     is_home: bool,
     route: OnceLock<Mutex<Connection>>,
-    pub(crate) echo: icmp::Sockets,
+    pub(crate) echo: probe::Sockets,
     pub(crate) mounts: OnceLock<NsHandle>,
     monitor: monitor::Slot,
 }
@@ -60,7 +58,7 @@ impl Net {
             label,
             is_home: false,
             route,
-            echo: icmp::Sockets::default(),
+            echo: probe::Sockets::default(),
             mounts: OnceLock::new(),
             monitor: monitor::Slot::new(),
         }

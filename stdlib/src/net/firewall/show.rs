@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Chain, Firewall, Hook, Rule, Table};
+use super::model::{Chain, Firewall, Hook, Rule, Table};
 
 /// The tables of iptables, and the chains that are always there, in the order iptables lists them.
 const BUILTIN: &[(&str, &[&str])] = &[

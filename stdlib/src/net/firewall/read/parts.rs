@@ -1,6 +1,6 @@
 //! What one expression of a rule comes to, and how the pieces of a rule become its columns.
 
-use super::Rule;
+use crate::net::firewall::model::Rule;
 
 /// A piece of a rule: its words in nft's language, its column, its words in iptables' language.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::parts::{Classic, Part, Place};
 use super::values::symbol;
-use super::wire::Attrs;
+use crate::net::firewall::wire::Attrs;
 
 /// The verdict in a piece of data (enum `nft_verdict_attributes`).
 pub(super) fn verdict(data: Attrs<'_>) -> Part {

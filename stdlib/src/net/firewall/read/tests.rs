@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use super::read;
 use super::values::Kind;
-use super::{LEGACY_UNTOUCHED, Message, legacy_entries, read};
+use crate::net::firewall::{LEGACY_UNTOUCHED, Message, legacy_entries};
 
 /// A small generator (xorshift), so that a failure repeats.
 struct Random(u64);

@@ -5,7 +5,7 @@ use super::decode::{Decoder, slot};
 use super::parts::Part;
 use super::statements::{address_port, nat_flags, object, stateful};
 use super::values::Kind;
-use super::wire::{Attrs, text};
+use crate::net::firewall::wire::{Attrs, text};
 
 impl Decoder<'_> {
     pub(super) fn dynset(&mut self, attrs: Attrs<'_>) -> Option<()> {

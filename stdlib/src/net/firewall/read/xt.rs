@@ -4,7 +4,7 @@
 use super::parts::{Classic, Part, Place};
 use super::statements::{address_port, log_words, nat_flags};
 use super::values::{ADDRESS_TYPES, FLAGS, ICMP, ICMP6, address, flags, symbol};
-use super::wire::text;
+use crate::net::firewall::wire::text;
 
 /// A struct of the kernel, read field by field; outside of it everything is absent.
 #[derive(Clone, Copy)]

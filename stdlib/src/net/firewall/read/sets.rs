@@ -2,7 +2,7 @@
 
 use super::statements::verdict;
 use super::values::{self, Kind, number};
-use super::wire::Attrs;
+use crate::net::firewall::wire::Attrs;
 
 /// A set as far as the rules that look into it need it.
 #[derive(Clone, Debug, Default)]

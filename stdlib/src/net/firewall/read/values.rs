@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::wire::text;
+use crate::net::firewall::wire::text;
 
 /// What a field holds, and with it how a value of it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

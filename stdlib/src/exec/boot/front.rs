@@ -1,41 +1,28 @@
 //! The front process: owns the terminal, makes the lab, waits for its end, reports the status.
-//!
-//! ```text
-//! front ──clone──> keeper (PID 1 of the lab) ──fork──> interpreter
-//!   └── pipe ────────┘ end of file: the front is gone, so the keeper ends, so the kernel ends everything
-//! ```
-//!
-//! Without a lab (`--host`) no kernel ends everything. There whoever survives waits until the interpreter is gone, by
-//! another pipe, and undoes what it made.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::OnceLock;
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::Pid;
 
+use super::forbidden::{explain, forbidden};
+use super::idmap;
 use super::keeper::{self, Keeper};
+use super::pipe::{pipe, wait_for_end};
 use super::terminal::Saved;
-use super::{idmap, sys};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::exec::sys;
 
 /// How long a script may take to end after Ctrl-C before its lab is ended under it.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How long the interpreter may take to end once it was killed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The exit status when the environment forbids a lab.
-pub const FORBIDDEN: u8 = 3;
 
 /// What to start.
 pub struct Launch<'a> {
@@ -45,41 +32,6 @@ pub struct Launch<'a> {
     pub interactive: bool,
     /// Undoes what was made outside a lab; called when the interpreter ended, however it ended.
     pub cleanup: &'a dyn Fn(),
-}
-
-pub use super::init::main_of_init;
-
-/// Descriptors that the program which started us left open.
-static INHERITED: OnceLock<Vec<i32>> = OnceLock::new();
-
-/// Keeps what the program that started us left open from everything that we start. Call it before anything is opened.
-pub fn keep_inherited_descriptors() {
-    let list = || {
-        let entries = fs::read_dir("/proc/self/fd").ok()?;
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        Some(numbers.filter(|number| *number > 2).collect::<Vec<_>>())
-    };
-    // Among them is the one of the list itself, which is closed by now: `forget_inherited` looks once more.
-    let _ = INHERITED.set(list().unwrap_or_default().into_iter().filter(|fd| sys::is_open(*fd)).collect());
-    sys::close_on_exec_from(3);
-}
-
-/// Closes them: in a lab there is no handle of anything outside but the three standard streams.
-pub(super) fn forget_inherited_descriptors() {
-    for fd in INHERITED.get().into_iter().flatten() {
-        sys::close_inherited(*fd);
-    }
-}
-
-/// Whether this process ignores `signal`, by its number.
-#[must_use]
-pub fn is_ignored(signal: i32) -> bool {
-    Signal::try_from(signal).is_ok_and(sys::is_ignored)
-}
-
-/// A pipe, both ends of which are closed when a program is started.
-fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::sys("make a pipe", e))
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
@@ -155,20 +107,6 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     status
 }
 
-/// Waits until every process that has the other end of `working` is gone: the interpreter, and programs that it was
-/// about to start.
-pub(super) fn wait_for_end(working: &OwnedFd) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(working.as_fd(), PollFlags::POLLIN)], timeout) {
-            Err(Errno::EINTR) if !left.is_zero() => {}
-            _ => return,
-        }
-    }
-}
-
 /// Waits for the keeper's end, passing on what a person wishes.
 fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the lab", e);
@@ -225,46 +163,4 @@ fn ended(keeper: Pid) -> Result<Option<u8>> {
         Ok(_) | Err(Errno::EINTR) => Ok(None),
         Err(error) => Err(Error::sys("wait for the lab", error)),
     }
-}
-
-fn forbidden(errno: Errno) -> Error {
-    explain(Error::sys("make the namespaces of a lab", errno))
-}
-
-/// Adds which setting forbids unprivileged namespaces here, and the ways out.
-#[must_use]
-pub fn explain(error: Error) -> Error {
-    let setting = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let hint = if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
-        "AppArmor restricts user namespaces (kernel.apparmor_restrict_unprivileged_userns = 1): give nslab an AppArmor \
-         profile with the `userns` permission, or `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
-    } else if setting("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
-        "unprivileged user namespaces are off (kernel.unprivileged_userns_clone = 0): \
-         `sudo sysctl kernel.unprivileged_userns_clone=1`, or run nslab with sudo"
-    } else if setting("/proc/sys/user/max_user_namespaces") == "0" {
-        "no user namespace is allowed (user.max_user_namespaces = 0): \
-         `sudo sysctl user.max_user_namespaces=15000`; root is bound by it too"
-    } else if error.errno == Some(Errno::ENOSPC) || error.errno == Some(Errno::EUSERS) {
-        "a limit of /proc/sys/user/max_*_namespaces, or 32 nested user namespaces, is reached: end some labs first"
-    } else if fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("Seccomp:\t2")) {
-        "a seccomp filter is active, as in a container: start the container with \
-         `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, or run nslab outside it"
-    } else if error.errno == Some(Errno::EPERM) {
-        "the kernel forbids it: in a chroot no user namespace can be made, and a container may mask /proc; \
-         run nslab outside of them (or, for a container, with `--privileged`)"
-    } else {
-        "`nslab doctor` prints what this kernel and this user can do"
-    };
-    error.kind(Kind::Permission).hint(hint)
-}
-
-/// Writes an error of the launch for a person.
-pub(crate) fn report(error: &Error) {
-    let mut text = format!("error: {error}\n");
-    if let Some(hint) = &error.hint {
-        text.push_str("hint: ");
-        text.push_str(hint);
-        text.push('\n');
-    }
-    let _ = io::stderr().write_all(text.as_bytes());
 }

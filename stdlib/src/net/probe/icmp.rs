@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
@@ -13,8 +13,8 @@ use nix::sys::time::TimeSpec;
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Net;
 use crate::error::{Error, Result};
+use crate::net::Net;
 
 sockopt_impl!(
     /// The types of ICMP messages that a raw socket does not want, a bit each: `raw(7)`, `ICMP_FILTER`.
@@ -192,6 +192,26 @@ impl Echo {
 impl AsFd for Echo {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// One request that is under way.
+pub(super) struct Sent {
+    at: Instant,
+    clock: SystemTime,
+    pub(super) answered: bool,
+}
+
+impl Sent {
+    pub(super) fn now() -> Self {
+        Self { at: Instant::now(), clock: SystemTime::now(), answered: false }
+    }
+
+    /// The round-trip time by the kernel's stamp; by our own clock if the stamp's clock was set meanwhile.
+    pub(super) fn rtt(&self, stamp: Option<Duration>) -> Duration {
+        let elapsed = self.at.elapsed();
+        let start = self.clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+        stamp.and_then(|stamp| stamp.checked_sub(start)).filter(|rtt| *rtt <= elapsed).unwrap_or(elapsed)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Names a comparison: in nft's words, in its column, and in iptables' words.
 
-use super::decode::Decoder;
 use super::operand::Operand;
 use super::parts::{Classic, Part, Place};
+use super::rule::Parts;
 use super::values::{Kind, flags, number};
 
 /// A comparison (enum `nft_cmp_ops`).
@@ -35,14 +35,14 @@ impl Op {
 }
 
 /// Adds the comparison of `operand` with `low` (or with everything from `low` to `high`) to the rule.
-pub(super) fn name_match(rule: &mut Decoder<'_>, operand: &Operand, op: Op, low: &[u8], high: Option<&[u8]>) {
+pub(super) fn name_match(rule: &mut Parts, operand: &Operand, op: Op, low: &[u8], high: Option<&[u8]>) {
     if operand.mask.is_some() {
         rule.push(masked(operand, op, low));
         return;
     }
     // nft writes a range as two comparisons with the same register; one match says it better.
     if op == Op::LessEqual
-        && let Some(first) = rule.parts.pop_if(|part| part.text.starts_with(&format!("{} >= ", operand.words)))
+        && let Some(first) = rule.list.pop_if(|part| part.text.starts_with(&format!("{} >= ", operand.words)))
     {
         let low_words = first.text.rsplit(' ').next().unwrap_or_default().to_owned();
         let value = format!("{low_words}-{}", operand.kind.show(low, operand.host));

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{self, Field, header, tile};
-use super::matches::{Op, name_match};
+use super::fields::{self, header, tile};
+use super::matches::{Op, member, name_match};
 use super::operand::{Operand, Payload};
 use super::parts::Part;
+use super::rule::Parts;
 use super::sets::{self, Set};
 use super::statements::{log, reject, stateful, verdict};
 use super::values::{Kind, PROTOCOLS, symbol};
-use super::wire::Attrs;
 use super::xt;
+use crate::net::firewall::wire::Attrs;
 
 /// A load is never longer than a register file of 64 bytes (`NFT_DATA_VALUE_MAXLEN`).
 const REGISTERS: usize = 64;
@@ -22,40 +23,12 @@ pub(super) struct Decoder<'a> {
     table: &'a str,
     sets: &'a [Set],
     registers: BTreeMap<u32, Operand>,
-    pub(super) parts: Vec<Part>,
-    /// The network protocol the rule has asked for, as an ethertype, and the match that asked.
-    ethertype: Option<u128>,
-    ethertype_part: Option<usize>,
-    protocol: Option<u128>,
-    protocol_part: Option<usize>,
-    link_part: Option<usize>,
+    pub(super) parts: Parts,
 }
 
 impl<'a> Decoder<'a> {
     pub(super) fn new(family: u8, table: &'a str, sets: &'a [Set]) -> Self {
-        let ethertype = match libc::c_int::from(family) {
-            libc::NFPROTO_IPV4 => Some(0x0800),
-            libc::NFPROTO_IPV6 => Some(0x86dd),
-            libc::NFPROTO_ARP => Some(0x0806),
-            _ => None,
-        };
-        Self {
-            family,
-            table,
-            sets,
-            registers: BTreeMap::new(),
-            parts: Vec::new(),
-            ethertype,
-            ethertype_part: None,
-            protocol: None,
-            protocol_part: None,
-            link_part: None,
-        }
-    }
-
-    /// Which IP version a rule speaks of, if it does.
-    pub(super) fn ip6(&self) -> Option<bool> {
-        self.ethertype.filter(|known| matches!(known, 0x0800 | 0x86dd)).map(|known| known == 0x86dd)
+        Self { family, table, sets, registers: BTreeMap::new(), parts: Parts::new(family) }
     }
 
     /// Reads one expression (its numbers are in include/uapi/linux/netfilter, `nf_tables.h`).
@@ -112,9 +85,9 @@ impl<'a> Decoder<'a> {
             "reject" => {
                 let plain = matches!(libc::c_int::from(self.family), libc::NFPROTO_IPV4 | libc::NFPROTO_IPV6);
                 if attrs.u32(1) == Some(0) {
-                    self.imply(self.ethertype_part);
+                    self.parts.imply_network();
                 }
-                self.push(reject(attrs, self.ip6() == Some(true), plain))
+                self.push(reject(attrs, self.parts.ip6() == Some(true), plain))
             }
             "log" => self.push(log(attrs)),
             "notrack" => self.push(Part::new("notrack").target("NOTRACK", "")),
@@ -127,11 +100,11 @@ impl<'a> Decoder<'a> {
                     &attrs.text(1).unwrap_or_default(),
                     attrs.u32(2),
                     info,
-                    self.ip6() == Some(true),
+                    self.parts.ip6() == Some(true),
                 );
                 // `multiport` has ports of whatever protocol the rule has asked for before.
                 if let Some((ports, protocol)) =
-                    part.text.strip_prefix("th ").zip(symbol(PROTOCOLS, self.protocol.unwrap_or_default()))
+                    part.text.strip_prefix("th ").zip(symbol(PROTOCOLS, self.parts.protocol.unwrap_or_default()))
                 {
                     part.text = format!("{protocol} {ports}");
                 }
@@ -160,29 +133,6 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn operand(&self, from: u32) -> Option<&Operand> {
         self.registers.get(&from)
-    }
-
-    fn imply(&mut self, part: Option<usize>) {
-        if let Some(part) = part.and_then(|part| self.parts.get_mut(part)) {
-            part.implied = true;
-        }
-    }
-
-    /// Remembers which protocol a match has fixed: what follows is named by it.
-    pub(super) fn learn(&mut self, words: &str, value: u128) {
-        let part = Some(self.parts.len());
-        match words {
-            "meta l4proto" | "ip protocol" => (self.protocol, self.protocol_part) = (Some(value), part),
-            // A next header is not necessarily the transport protocol, so nft goes on writing it.
-            "ip6 nexthdr" => (self.protocol, self.protocol_part) = (Some(value), None),
-            "meta nfproto" => {
-                self.ethertype = if value == 2 { Some(0x0800) } else { Some(0x86dd).filter(|_| value == 10) };
-                self.ethertype_part = part;
-            }
-            "meta protocol" | "ether type" | "vlan type" => (self.ethertype, self.ethertype_part) = (Some(value), part),
-            "iiftype" | "oiftype" => self.link_part = part,
-            _ => {}
-        }
     }
 
     fn meta(&mut self, attrs: Attrs<'_>) -> Option<()> {
@@ -230,10 +180,10 @@ impl<'a> Decoder<'a> {
         let (base, offset, length) = (attrs.u32(2)?, attrs.u32(3)?.checked_mul(8)?, attrs.u32(4)?);
         let length = usize::try_from(length).ok().filter(|length| *length <= REGISTERS)?;
         let bits = u32::try_from(length * 8).ok()?;
-        let known = header(base, self.ethertype, self.protocol);
+        let known = header(base, self.parts.ethertype, self.parts.protocol);
         let fields = tile(known, offset, bits).unwrap_or_default();
         let writes = attrs.u32(5);
-        self.imply_what_names(base, known, fields.first().is_some_and(|field| field.name.starts_with("vlan")));
+        self.parts.imply_header(base, known, fields.first().is_some_and(|field| field.name.starts_with("vlan")));
         let raw = format!("@{},{offset},{bits}", ["ll", "nh", "th", "ih"].get(base as usize).copied().unwrap_or("?"));
         let (words, kind) = match fields.as_slice() {
             [field] => (field.name.to_owned(), field.kind),
@@ -246,24 +196,6 @@ impl<'a> Decoder<'a> {
         }
         let payload = Some(Payload { header: known, offset, fields });
         self.load(slot(attrs.u32(1)?), Operand { payload, ..Operand::new(words, kind, false, length) })
-    }
-
-    /// A load is named by the protocol of its header, so the match for that protocol need not be written.
-    fn imply_what_names(&mut self, base: u32, header: &[Field], vlan: bool) {
-        match base {
-            0 => {
-                self.imply(self.link_part);
-                self.imply(self.ethertype_part.filter(|_| vlan && self.ethertype == Some(0x8100)));
-            }
-            1 if !header.is_empty() => self.imply(self.ethertype_part),
-            2 if header.first().is_some_and(|field| !field.name.starts_with("th ")) => {
-                self.imply(self.protocol_part);
-                let one_version =
-                    matches!((self.protocol, self.ip6()), (Some(1), Some(false)) | (Some(58), Some(true)));
-                self.imply(self.ethertype_part.filter(|_| one_version));
-            }
-            _ => {}
-        }
     }
 
     fn exthdr(&mut self, attrs: Attrs<'_>) -> Option<()> {
@@ -280,7 +212,9 @@ impl<'a> Decoder<'a> {
             (2, 148) if present => "ip option ra".to_owned(),
             _ => return None,
         };
-        self.imply(self.protocol_part.filter(|_| words.starts_with("tcp")));
+        if words.starts_with("tcp") {
+            self.parts.imply_transport();
+        }
         if let Some(from) = attrs.u32(7) {
             return self.assign(slot(from), &words, Kind::Number, false);
         }
@@ -312,7 +246,7 @@ impl<'a> Decoder<'a> {
 
     fn compare(&mut self, from: u32, op: Op, low: &[u8], high: Option<&[u8]>) -> Option<()> {
         let operand = self.operand(from)?.clone();
-        name_match(self, &operand, op, low, high);
+        name_match(&mut self.parts, &operand, op, low, high);
         Some(())
     }
 
@@ -358,7 +292,7 @@ impl<'a> Decoder<'a> {
             }
             None => {
                 let op = if attrs.u32(5).is_some_and(|flags| flags & 1 != 0) { Op::Differ } else { Op::Equal };
-                self.push(super::matches::member(&words, op, &shown, set.anonymous()))
+                self.push(member(&words, op, &shown, set.anonymous()))
             }
         }
     }

@@ -13,10 +13,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 
-use super::front::{FORBIDDEN, explain, forget_inherited_descriptors, report, wait_for_end};
-use super::terminal::Saved;
-use super::{mounts, sys, terminal};
+use super::forbidden::{FORBIDDEN, explain, report};
+use super::inherited::forget_inherited_descriptors;
+use super::pipe::wait_for_end;
+use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
+use crate::exec::{mounts, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {

@@ -2,10 +2,12 @@
 
 use nix::errno::Errno;
 
-use super::Net;
-use super::connection::{Ask, Connection};
-use super::firewall::{self, Firewall, Message};
+use super::model::Firewall;
+use super::read::read;
+use super::wire::Message;
 use crate::error::Result;
+use crate::net::connection::{Ask, Connection};
+use crate::net::{DEADLINE, Net};
 
 /// How often the rules are read again when they change while they are read.
 const TRIES: u32 = 10;
@@ -19,8 +21,8 @@ impl Net {
         let mut connection = self.open(|| Connection::open(netlink_sys::protocols::NETLINK_NETFILTER))?;
         let mut tries = 0;
         loop {
-            let read = firewall::read(|message: Message| {
-                self.wait(super::DEADLINE, async { Ok(connection.request(message, Ask::Dump).await) })?
+            let read = read(|message: Message| {
+                self.wait(DEADLINE, async { Ok(connection.request(message, Ask::Dump).await) })?
                     .map_err(|refusal| refusal.into_error("read the packet filter").within(self.label()))
             });
             tries += 1;
