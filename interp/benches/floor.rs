@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use floor::Run;
-use interp::engine::STACK;
-use interp::interpreter::{Interpreter, Stop};
+use interp::language::engine::STACK;
+use interp::language::interpreter::{Interpreter, Stop};
 use rhai::{AST, Map, Scope};
 use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::Lab;

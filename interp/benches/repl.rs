@@ -8,12 +8,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use interp::engine;
-use interp::interpreter::{Interpreter, Stop};
-use interp::repl::complete::complete;
-use interp::repl::highlight::highlight;
-use interp::repl::hint::signature;
-use interp::repl::validate::Validator;
+use interp::language::engine;
+use interp::language::interpreter::{Interpreter, Stop};
+use interp::repl::assist::complete::complete;
+use interp::repl::assist::highlight::highlight;
+use interp::repl::assist::hint::signature;
+use interp::repl::assist::validate::Validator;
 use interp::repl::world::Live;
 use interp::session::Session;
 use nix::pty::openpty;

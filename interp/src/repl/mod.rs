@@ -11,30 +11,25 @@ use stdlib::lab::NetNs;
 use stdlib::lab::events::Event;
 use stdlib::name::NsName;
 
-use crate::cli::{FAILED, complain};
-use crate::interpreter::{Interpreter, Stop};
+use crate::console::complain;
+use crate::language::interpreter::{Interpreter, Stop};
+use crate::language::sources::without_shebang;
 use crate::session::Session;
-use crate::sources::without_shebang;
-use commands::Flow;
+use crate::status::FAILED;
+use assist::{help, validate};
+use commands::{Flow, programs};
 use editor::{Above, LineEditor, Read, Rustyline};
 use show::Screen;
 use world::Live;
 
+pub mod assist;
 pub mod commands;
-pub mod complete;
+pub mod draw;
 mod editor;
-pub mod help;
-pub mod highlight;
-pub mod hint;
 mod history;
 pub mod layout;
-mod programs;
-pub mod scan;
 pub mod show;
-#[cfg(test)]
-mod tests;
 pub mod topology;
-pub mod validate;
 pub mod world;
 
 /// Longer than anything takes.
@@ -264,7 +259,7 @@ impl Repl<'_> {
             Err(stop) => {
                 self.status = commands::status_of(&stop);
                 match stop {
-                    Stop::Failed(diagnostic) => crate::run::show(&diagnostic),
+                    Stop::Failed(diagnostic) => crate::cli::run::show(&diagnostic),
                     _ => self.complain_plainly("interrupted"),
                 }
                 None
@@ -358,7 +353,7 @@ impl Repl<'_> {
 
     fn no_namespace(&mut self, word: &str) {
         let names = self.session.interpreter.lab.netns_names().unwrap_or_default();
-        let near = crate::suggest::nearest(word, names.iter().map(String::as_str));
+        let near = crate::text::suggest::nearest(word, names.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!(" did you mean `{near}`?"));
         self.complain(&format!("no namespace `{}`;{near} `:ns` lists them", stdlib::name::printable(word)));
     }

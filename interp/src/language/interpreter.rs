@@ -8,10 +8,12 @@ use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
 use crate::diagnostic::{Diagnostic, Known};
-use crate::engine::{self, ExitToken};
-use crate::functions::{self, Function};
-use crate::output;
-use crate::sources::{Folder, Resolver, Script, Sources};
+use crate::language::engine::{self, ExitToken};
+use crate::language::functions::{self, Function};
+use crate::language::output;
+use crate::language::sources::{Folder, Resolver, Script};
+use crate::status::FAILED;
+use crate::text::sources::Sources;
 
 /// An engine with its lab.
 pub struct Interpreter {
@@ -46,7 +48,7 @@ impl Stop {
             Self::Exit(code) => *code,
             Self::Interrupted => 130,
             Self::Failed(diagnostic) if diagnostic.is_check => 1,
-            Self::Failed(_) => crate::cli::FAILED,
+            Self::Failed(_) => FAILED,
         }
     }
 }

@@ -9,12 +9,16 @@ use stdlib::Error;
 use stdlib::exec::boot::{self, FORBIDDEN, Launch};
 use stdlib::lab::{Journal, host};
 
-use crate::doctor;
-use crate::run::{self, After, Job};
-use crate::sources::{Folder, Script};
+use crate::console::complain;
+use crate::language::sources::{Folder, Script};
+use crate::status::FAILED;
+use run::{After, Job};
 
-/// A script or usage error.
-pub const FAILED: u8 = 2;
+mod check;
+mod doctor;
+mod gc;
+mod reference;
+pub(crate) mod run;
 
 /// A scriptable shell for Linux namespace labs.
 ///
@@ -86,8 +90,8 @@ pub fn main() -> u8 {
     }
     let job = match (cli.verb, cli.command) {
         (Some(Verb::Doctor), _) => return doctor::main(),
-        (Some(Verb::Gc), _) => return collect_garbage(),
-        (Some(Verb::Check { scripts }), _) => return run::check(&scripts),
+        (Some(Verb::Gc), _) => return gc::main(),
+        (Some(Verb::Check { scripts }), _) => return check::main(&scripts),
         (Some(Verb::Reference), _) => Ok(Job::Reference),
         (Some(Verb::Run { interactive, pause_on_fail, script, args }), _) => {
             let after = match (interactive, pause_on_fail) {
@@ -154,32 +158,10 @@ fn open_journal(host: bool) -> Result<Option<Journal>, Error> {
     Journal::create(&Journal::path_of_this_process()).map(Some)
 }
 
-fn collect_garbage() -> u8 {
-    if !nix::unistd::geteuid().is_root() {
-        return forbidden(
-            &Error::plain(stdlib::Kind::Permission, "`nslab gc` needs root")
-                .hint("only `--host` leaves anything behind, and only root can use it"),
-        );
-    }
-    let (undone, errors) = host::collect_garbage();
-    for error in &errors {
-        complain(&error.to_string());
-        if let Some(hint) = &error.hint {
-            let _ = writeln!(std::io::stderr(), "hint: {hint}");
-        }
-    }
-    let _ = writeln!(std::io::stdout(), "{undone} left-over journals undone");
-    if errors.is_empty() { 0 } else { FAILED }
-}
-
 fn forbidden(error: &Error) -> u8 {
     complain(&error.to_string());
     if let Some(hint) = &error.hint {
         let _ = writeln!(std::io::stderr(), "hint: {hint}");
     }
     FORBIDDEN
-}
-
-pub(crate) fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {text}");
 }

@@ -1,162 +1,16 @@
-//! Errors for people: what failed, the line with a mark under it, the calls that led there, what to do next.
+//! What an error of the language means, in words of nslab's, and what to do next.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
-use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Source};
-use rhai::{EvalAltResult, LexError, Map, ParseErrorType, Position};
-use stdlib::bindings;
+use rhai::{EvalAltResult, LexError, ParseErrorType, Position};
 use stdlib::catalog::{Catalog, Function};
 
-use crate::functions::{is_closure, offset};
-use crate::sources::Sources;
-use crate::suggest::nearest;
-
-/// What there is, for a name that is not: the nearest one is offered.
-pub struct Known<'a> {
-    /// What nslab brings.
-    pub catalog: &'a Catalog,
-    /// What was read.
-    pub sources: &'a Sources,
-    /// Functions of scripts and of earlier inputs.
-    pub functions: Vec<&'a str>,
-    /// Variables of earlier inputs.
-    pub variables: Vec<&'a str>,
-}
-
-/// A place in a source.
-#[derive(Clone, Debug)]
-struct Spot {
-    source: String,
-    span: Range<usize>,
-}
-
-/// An error that is ready to be shown.
-#[derive(Debug)]
-pub struct Diagnostic {
-    /// What failed.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-    /// Whether it is a failed `check`.
-    pub is_check: bool,
-    at: Option<Spot>,
-    /// The calls that led there, innermost first: what happened, and where.
-    calls: Vec<(String, Spot)>,
-    sources: Vec<(String, String)>,
-}
-
-/// One step of the way from the outermost call to the error.
-struct Walk<'a> {
-    sources: &'a Sources,
-    calls: Vec<(String, Spot)>,
-}
-
-impl Diagnostic {
-    /// The diagnostic of `error`, which came out of the source `name`.
-    #[must_use]
-    pub fn of(error: &EvalAltResult, name: &str, known: &Known<'_>) -> Self {
-        let sources = known.sources;
-        let mut walk = Walk { sources, calls: Vec::new() };
-        let (root, source) = walk.down(error, name);
-        let (mut message, mut hint) = explain(root, known, sources.get(&source).as_deref().unwrap_or_default());
-        let mut is_check = false;
-        let mut place = (source, root.position());
-        if let EvalAltResult::ErrorRuntime(value, _) = root {
-            if let Some((text, help)) = bindings::from_map(value) {
-                (message, hint) = (text, help);
-            }
-            if let Some(map) = value.read_lock::<Map>() {
-                is_check = map.get("kind").is_some_and(|kind| kind.to_string() == "check");
-                // The map knows better: an error that was thrown again has the place of the `throw`.
-                place = place_in(&map).unwrap_or(place);
-            }
-        }
-        let at = spot(sources, &place.0, place.1);
-        walk.calls.reverse();
-        let names: BTreeSet<&String> =
-            at.iter().chain(walk.calls.iter().map(|(_, spot)| spot)).map(|spot| &spot.source).collect();
-        let texts = names.into_iter().filter_map(|name| Some((name.clone(), sources.get(name)?.to_string())));
-        let texts = texts.collect();
-        Self { message, hint, is_check, at, calls: walk.calls, sources: texts }
-    }
-
-    /// The text for a terminal, or without colour for everything else.
-    #[must_use]
-    pub fn render(&self, colour: bool) -> String {
-        let Some(at) = &self.at else {
-            let hint = self.hint.as_ref().map_or(String::new(), |hint| format!("hint: {hint}\n"));
-            return format!("error: {}\n{hint}", self.message);
-        };
-        let config =
-            Config::default().with_color(colour).with_index_type(IndexType::Byte).with_char_set(CharSet::Unicode);
-        let mut report = Report::build(ReportKind::Error, (at.source.clone(), at.span.clone()))
-            .with_config(config)
-            .with_message(&self.message)
-            .with_label(Label::new((at.source.clone(), at.span.clone())).with_color(Color::Red).with_message("here"));
-        for (n, (function, spot)) in self.calls.iter().enumerate() {
-            let order = i32::try_from(n).unwrap_or(i32::MAX) + 1;
-            report = report.with_label(
-                Label::new((spot.source.clone(), spot.span.clone()))
-                    .with_color(Color::Blue)
-                    .with_order(order)
-                    .with_message(function),
-            );
-        }
-        if let Some(hint) = &self.hint {
-            report = report.with_help(hint);
-        }
-        let texts =
-            self.sources.iter().map(|(name, text)| (name.clone(), Source::from(text.clone()).text().to_owned()));
-        let mut bytes = Vec::new();
-        let _ = report.finish().write(ariadne::sources(texts), &mut bytes);
-        String::from_utf8_lossy(&bytes).replacen("Error:", "error:", 1)
-    }
-}
-
-impl Walk<'_> {
-    /// Goes down to the first cause, noting each call. Returns the cause and the source it is in.
-    fn down<'e>(&mut self, error: &'e EvalAltResult, source: &str) -> (&'e EvalAltResult, String) {
-        match error {
-            EvalAltResult::ErrorInFunctionCall(function, inside, inner, at) => {
-                if let Some(spot) = spot(self.sources, source, *at) {
-                    let name = if is_closure(function) { "closure".into() } else { format!("`{function}`") };
-                    self.calls.push((format!("{name} called from here"), spot));
-                }
-                let inside = if inside.is_empty() { source } else { inside };
-                self.down(inner, inside)
-            }
-            EvalAltResult::ErrorInModule(module, inner, at) => {
-                if let Some(spot) = spot(self.sources, source, *at) {
-                    self.calls.push((format!("`{module}` imported here"), spot));
-                }
-                self.down(inner, module)
-            }
-            cause => (cause, source.to_owned()),
-        }
-    }
-}
-
-fn place_in(map: &Map) -> Option<(String, Position)> {
-    let number = |key: &str| u16::try_from(map.get(key)?.as_int().ok()?).ok();
-    let at = Position::new(number("line")?, number("position").unwrap_or(0));
-    Some((map.get("source")?.to_string(), at))
-}
-
-/// The word, or the quoted text, that begins at a position. Rhai counts characters, files have bytes.
-fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
-    let text = sources.get(source)?;
-    let begin = offset(&text, at)?;
-    let rest = text[begin..].lines().next().unwrap_or_default();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-    let quoted = rest.strip_prefix('"').and_then(|text| text.find('"')).map(|end| end + 2);
-    let length = if word > 0 { word } else { quoted.unwrap_or_else(|| rest.chars().next().map_or(0, char::len_utf8)) };
-    Some(Spot { source: source.into(), span: begin..begin + length })
-}
+use super::Known;
+use crate::text::sources::is_closure;
+use crate::text::suggest::nearest;
 
 /// What went wrong in words of ours, and what to do next.
-fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
+pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     use EvalAltResult::{
         ErrorAssignmentToConstant, ErrorDataRace, ErrorDataTooLarge, ErrorDotExpr, ErrorFunctionNotFound, ErrorParsing,
         ErrorPropertyNotFound, ErrorRuntime, ErrorStackOverflow, ErrorVariableNotFound,

@@ -1,7 +1,7 @@
 //! "Did you mean": the known word nearest to one that is not.
 
 /// The best of `known`, if it is near enough.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .filter(|candidate| *candidate != word)

@@ -7,7 +7,7 @@ use stdlib::bindings;
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
-use crate::{output, syntax};
+use super::{output, syntax};
 
 /// The stack of the thread that evaluates: 128 calls of the deepest expressions need about 40 MiB in a debug build.
 pub const STACK: usize = 256 << 20;

@@ -2,9 +2,9 @@
 
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
-use super::commands::{COMMANDS, Completes};
-use crate::engine::for_syntax;
-use crate::tokens::{Kind, tokens};
+use crate::language::engine::for_syntax;
+use crate::repl::commands::{COMMANDS, Completes};
+use crate::text::tokens::{Kind, tokens};
 
 /// Tells whole inputs from beginnings.
 pub struct Validator(Engine);

@@ -2,11 +2,11 @@
 
 use stdlib::lab::{NetNs, Place, process};
 
-use super::Repl;
-use super::commands::Flow;
+use super::Flow;
+use crate::repl::Repl;
 
 /// Runs the input if it is a program after the name of a namespace.
-pub(super) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
+pub(in crate::repl) fn run(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     if let Some((ns, command)) = bang(repl, input) {
         return Some(in_terminal(repl, &ns, command));
     }
@@ -49,7 +49,7 @@ fn mininet_program(repl: &mut Repl<'_>, input: &str) -> Option<Flow> {
     let ns = held(repl, name)?;
     let program = command.split_whitespace().next()?;
     // `h1 in list` looks so too, and a namespace may be called `for`.
-    let is_script = crate::engine::for_syntax().set_strict_variables(false).compile(input).is_ok();
+    let is_script = crate::language::engine::for_syntax().set_strict_variables(false).compile(input).is_ok();
     if is_script || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
         return None;
     }
@@ -74,7 +74,7 @@ fn address(ns: &NetNs) -> Option<String> {
 }
 
 /// For an input that is no script but looks like a command of a shell: how to run it.
-pub(super) fn hint(repl: &Repl<'_>, input: &str) -> Option<String> {
+pub(in crate::repl) fn hint(repl: &Repl<'_>, input: &str) -> Option<String> {
     let (program, rest) = input.split_once(' ').unwrap_or((input, ""));
     let is_word = program.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
     let is_ours = repl.session.variable(program).is_some()
@@ -90,7 +90,7 @@ pub(super) fn hint(repl: &Repl<'_>, input: &str) -> Option<String> {
 }
 
 /// `:sh NS CMD`.
-pub(super) fn sh(repl: &mut Repl<'_>, args: &str) -> Flow {
+pub(in crate::repl) fn sh(repl: &mut Repl<'_>, args: &str) -> Flow {
     let (name, command) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
     match repl.namespace(name) {
         Some(_) if command.trim().is_empty() => {
@@ -106,7 +106,7 @@ pub(super) fn sh(repl: &mut Repl<'_>, args: &str) -> Flow {
 }
 
 /// `:shell NS`.
-pub(super) fn shell(repl: &mut Repl<'_>, name: &str) -> Flow {
+pub(in crate::repl) fn shell(repl: &mut Repl<'_>, name: &str) -> Flow {
     let ns = if name.is_empty() { Some(repl.session.current()) } else { repl.namespace(name) };
     let Some(ns) = ns else {
         repl.no_namespace(name);

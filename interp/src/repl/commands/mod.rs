@@ -10,13 +10,15 @@ use rhai::Dynamic;
 use stdlib::lab::{Lab, Link, Place, process};
 use stdlib::name::IfName;
 
-use super::complete::World;
+use super::assist::complete::World;
 use super::world::Live;
-use super::{Repl, programs, show, topology};
-use crate::cli::FAILED;
-use crate::interpreter::Stop;
-use crate::sources::{Folder, Script};
-use crate::suggest::nearest;
+use super::{Repl, draw, show, topology};
+use crate::language::interpreter::Stop;
+use crate::language::sources::{Folder, Script};
+use crate::status::FAILED;
+use crate::text::suggest::nearest;
+
+pub(super) mod programs;
 
 /// What completes the arguments of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +167,7 @@ fn links(repl: &mut Repl<'_>, name: &str) -> Flow {
 fn topo(repl: &mut Repl<'_>, _: &str) -> Flow {
     match topology::look(&repl.session.interpreter.lab) {
         Ok(nodes) => {
-            let text = topology::draw(&nodes);
+            let text = draw::draw(&nodes);
             repl.show(if repl.colour { show::colour(&text) } else { text });
         }
         Err(error) => repl.complain(&error.to_string()),

@@ -1,27 +1,27 @@
 //! What the interpreter's process does: a script, an expression, the reference, or the REPL.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use rhai::{Dynamic, Scope};
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
-use stdlib::catalog::Catalog;
 use stdlib::exec::boot;
 use stdlib::lab::{Journal, Lab};
 
-use crate::cli::{FAILED, complain};
-use crate::diagnostic::{Diagnostic, Known};
-use crate::engine::{STACK, for_syntax};
-use crate::interpreter::{Interpreter, Stop};
+use super::reference;
+use crate::console::complain;
+use crate::diagnostic::Diagnostic;
+use crate::language::engine::STACK;
+use crate::language::interpreter::{Interpreter, Stop};
+use crate::language::sources::{Folder, Script};
+use crate::repl;
 use crate::session::Session;
-use crate::sources::{Folder, Script, Sources};
-use crate::{reference, repl};
+use crate::status::FAILED;
 
 /// What to do.
-pub enum Job {
+pub(crate) enum Job {
     /// Run a script.
     Script {
         /// The script.
@@ -41,7 +41,7 @@ pub enum Job {
 
 /// What follows a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
+pub(crate) enum After {
     /// The end.
     End,
     /// The REPL, with the script's variables.
@@ -53,7 +53,7 @@ pub enum After {
 impl Job {
     /// Whether somebody may be asked to type.
     #[must_use]
-    pub fn is_interactive(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         match self {
             Self::Repl => true,
             Self::Script { after, .. } => *after != After::End,
@@ -63,7 +63,7 @@ impl Job {
 }
 
 /// Does the job and returns the exit status.
-pub fn main(job: &Job, journal: Option<Journal>) -> u8 {
+pub(crate) fn main(job: &Job, journal: Option<Journal>) -> u8 {
     match prepare(journal).and_then(|(lab, signals)| evaluate(job, &lab, signals).map_err(|e| e.to_string())) {
         Ok(status) => status,
         Err(text) => {
@@ -157,40 +157,4 @@ pub(crate) fn show(diagnostic: &Diagnostic) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let _ = io::stdout().flush();
     let _ = io::stderr().write_all(diagnostic.render(colour).as_bytes());
-}
-
-/// Compiles scripts without running them; makes no lab.
-#[must_use]
-pub fn check(scripts: &[PathBuf]) -> u8 {
-    let work = || {
-        let engine = for_syntax();
-        let sources = Sources::default();
-        let mut status = 0;
-        for path in scripts {
-            match Script::read(path) {
-                Ok(script) => {
-                    sources.add(&script.name, &script.text);
-                    if let Err(error) = engine.compile(&script.text) {
-                        let known = Known {
-                            catalog: &Catalog::default(),
-                            sources: &sources,
-                            functions: Vec::new(),
-                            variables: Vec::new(),
-                        };
-                        show(&Diagnostic::of(&error.into(), &script.name, &known));
-                        status = FAILED;
-                    }
-                }
-                Err(text) => {
-                    complain(&text);
-                    status = FAILED;
-                }
-            }
-        }
-        status
-    };
-    thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
-    })
 }

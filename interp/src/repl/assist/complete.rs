@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stdlib::catalog::{Catalog, Function, Names, Parameter, Property};
 
-use super::scan::{OpenCall, Place, context};
+use crate::text::scan::{OpenCall, Place, context};
 
 /// What completion may ask of the session and its lab. Nothing is evaluated.
 pub trait World {
@@ -40,12 +40,12 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn plain(text: impl Into<String>) -> Self {
+    pub(in crate::repl) fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { shown: text.clone(), text, doc: String::new() }
     }
 
-    pub(super) fn new(text: impl Into<String>, shown: impl Into<String>, doc: impl Into<String>) -> Self {
+    pub(in crate::repl) fn new(text: impl Into<String>, shown: impl Into<String>, doc: impl Into<String>) -> Self {
         Self { text: text.into(), shown: shown.into(), doc: doc.into() }
     }
 }
@@ -203,7 +203,7 @@ enum Step {
 }
 
 fn split_chain(chain: &str) -> Vec<Step> {
-    use crate::tokens::{Kind, tokens};
+    use crate::text::tokens::{Kind, tokens};
     let mut steps = Vec::new();
     let mut depth = 0usize;
     for token in tokens(chain) {

@@ -9,7 +9,7 @@ use super::complete::{World, complete};
 use super::highlight::highlight;
 use super::hint::signature;
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| crate::engine::build(&Lab::here(None).unwrap()).1);
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| crate::language::engine::build(&Lab::here(None).unwrap()).1);
 
 /// Two namespaces in variables, a cable, a map.
 struct Made;

@@ -1,101 +1,12 @@
-//! Syntax of our own: `within NS { … }` and `check EXPR`.
+//! `check EXPR`: fails the script unless the expression is true, and says which part of it is not.
 
-use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, Map, Position};
+use rhai::{Dynamic, EvalAltResult, EvalContext, Expr, Expression, Map, Position};
 use stdlib::bindings::RhaiResultOf;
-use stdlib::catalog::{Catalog, Function};
-use stdlib::lab::{NetNs, Place, Sandbox};
 
-use crate::output::{shown_brief, shown_whole};
+use super::error;
+use crate::language::output::{shown_brief, shown_whole};
 
-/// The family under which the catalog lists syntax.
-const FAMILY: &str = "syntax";
-
-/// Registers both, and describes them in the catalog.
-pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
-    engine.register_custom_syntax(["within", "$expr$", "$block$"], false, within).expect("the symbols are well-formed");
-    engine.register_custom_syntax(["check", "$expr$"], false, check).expect("the symbols are well-formed");
-    let mut describe = |name: &str, shape: &str, doc: &str| {
-        catalog.functions.push(Function {
-            name: name.into(),
-            family: FAMILY.into(),
-            doc: doc.into(),
-            parameters: Vec::new(),
-            returns: shape.into(),
-        });
-    };
-    describe(
-        "within",
-        "within NS { … }",
-        r#"Runs the block inside a namespace, or in what `nsenter`, `unshare` or `hold` returned.
-
-Every function that is not told otherwise works there. `break`, `continue`, `return` and errors leave the block, and
-with it the namespace. The value of the block is the value of the whole.
-
-```rhai
-let ns1 = netns("netns1");
-within ns1 {
-    up("lo");
-    check ping("127.0.0.1").ok;
-}
-check !ping("127.0.0.1").ok;
-```
-"#,
-    );
-    describe(
-        "check",
-        "check EXPR",
-        r#"Fails the script unless the expression is true, and shows both sides of a comparison.
-
-An uncaught failure ends the script with exit status 1.
-
-```rhai
-check 6 * 7 == 42;
-let e = expect_error(|| { check 1 + 1 == 3; });
-check e.kind == "check" && e.message == "check failed: 2 == 3";
-```
-"#,
-    );
-}
-
-fn within(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
-    let value = cx.eval_expression_tree(&inputs[0])?.flatten();
-    let here = cx.tag_mut().read_lock::<Place>().map(|place| place.clone());
-    let target = enter(cx, here.as_ref(), &value)
-        .map_err(|(message, hint)| error(cx, "usage", message, Some(hint), inputs[0].position()))?;
-    let before = std::mem::replace(cx.tag_mut(), Dynamic::from(target));
-    let result = cx.eval_expression_tree(&inputs[1]);
-    // `break`, `return` and errors come this way too: restore first, then pass them on.
-    *cx.tag_mut() = before;
-    result
-}
-
-fn enter(
-    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
-    here: Option<&Place>,
-    value: &Dynamic,
-) -> Result<Place, (String, String)> {
-    if let Some(ns) = value.read_lock::<NetNs>() {
-        if ns.is_closed() {
-            return Err((format!("{} was deleted", ns.label()), "make it again with `netns(name)`".into()));
-        }
-        return Ok(here.map_or_else(|| Place::of(&ns), |here| here.entering(&ns)));
-    }
-    if let (Some(sandbox), Some(here)) = (value.read_lock::<Sandbox>(), here) {
-        return here.entering_sandbox(&sandbox).map_err(|e| (e.to_string(), e.hint.unwrap_or_default()));
-    }
-    let is = match cx.engine().map_type_name(value.type_name()) {
-        "string" => "a string",
-        "()" => "nothing (`()`)",
-        other => other,
-    };
-    let hint = match value.read_lock::<rhai::ImmutableString>() {
-        Some(name) => format!("a name is not a namespace yet: `within open_netns(\"{}\") {{ … }}`", *name),
-        None => "`within ns { … }`, with what `netns`, `hold`, `nsenter` or `unshare` returned".into(),
-    };
-    Err((format!("`within` takes a namespace, not {is}"), hint))
-}
-
-fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
+pub(super) fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
     let expression: &Expr = &inputs[0];
     match verify(cx, expression)? {
         None => Ok(Dynamic::UNIT),
@@ -214,26 +125,4 @@ fn show(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic) -> String {
 
 fn limited(text: String) -> String {
     if text.chars().count() > 2_000 { text.chars().take(2_000).chain("…".chars()).collect() } else { text }
-}
-
-#[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]
-fn error(
-    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
-    kind: &str,
-    message: String,
-    hint: Option<String>,
-    at: Position,
-) -> Box<EvalAltResult> {
-    let mut map = Map::new();
-    map.insert("kind".into(), kind.into());
-    map.insert("message".into(), message.into());
-    map.insert("errno".into(), Dynamic::from(0_i64));
-    map.insert("hint".into(), hint.unwrap_or_default().into());
-    let number = |n: usize| Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX));
-    map.insert("line".into(), at.line().map_or(Dynamic::UNIT, number));
-    map.insert("position".into(), at.position().map_or(Dynamic::UNIT, number));
-    if let Some(source) = cx.source() {
-        map.insert("source".into(), source.into());
-    }
-    EvalAltResult::ErrorRuntime(map.into(), at).into()
 }

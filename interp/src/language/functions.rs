@@ -3,7 +3,9 @@
 //! Rhai knows the source of a running function by the module that it was found in. Functions that were merged into one
 //! tree would all seem to come from the input that calls them, and errors would quote that one's text.
 
-use rhai::{AST, Dynamic, FnPtr, Module, Position, ScriptFuncDef, Shared};
+use rhai::{AST, Dynamic, FnPtr, Module, ScriptFuncDef, Shared};
+
+use crate::text::sources::{is_closure, offset};
 
 /// One function of a script or of an input.
 #[derive(Clone, Debug)]
@@ -16,12 +18,6 @@ pub struct Function {
     pub signature: String,
     /// Its text, comments included.
     pub text: String,
-}
-
-/// What Rhai calls a closure.
-#[must_use]
-pub fn is_closure(name: &str) -> bool {
-    name.starts_with("anon$")
 }
 
 /// The named functions of a compiled text.
@@ -68,12 +64,4 @@ fn text_of(function: &ScriptFuncDef, text: &str) -> Option<String> {
     let mut lines: Vec<&str> = function.comments.iter().map(AsRef::as_ref).collect();
     lines.push(text.get(start..end)?);
     Some(lines.join("\n"))
-}
-
-/// The byte at a position. Rhai counts characters.
-pub(crate) fn offset(text: &str, at: Position) -> Option<usize> {
-    let before: usize = text.split_inclusive('\n').take(at.line()? - 1).map(str::len).sum();
-    let line = text.get(before..)?.split('\n').next()?;
-    let column = at.position().unwrap_or(1).saturating_sub(1);
-    Some(before + line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset))
 }

@@ -11,7 +11,7 @@ use stdlib::lab::Lab;
 
 /// Prints the rows; the exit status is 0 if a lab can be made here.
 #[must_use]
-pub fn main() -> u8 {
+pub(super) fn main() -> u8 {
     let setting = |path: &str| fs::read_to_string(path).map_or_else(|_| "-".to_owned(), |text| text.trim().to_owned());
     row("kernel", "", &setting("/proc/sys/kernel/osrelease"));
     let user = if geteuid().is_root() {

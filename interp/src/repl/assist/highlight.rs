@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use stdlib::catalog::Catalog;
 
-use crate::tokens::{Kind, tokens};
+use crate::text::tokens::{Kind, tokens};
 
 const KEYWORDS: [&str; 24] = [
     "let", "const", "if", "else", "while", "loop", "for", "in", "do", "until", "break", "continue", "return", "throw",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use stdlib::catalog::Catalog;
 
 use super::complete::{World, current_parameter};
-use super::scan::{OpenCall, Place, context};
+use crate::text::scan::{OpenCall, Place, context};
 
 /// The signature of the innermost open call; the argument that is being typed stands between `‹` and `›`.
 #[must_use]

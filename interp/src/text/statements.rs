@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::tokens::{Kind, Token, tokens};
+use super::tokens::{Kind, Token, tokens};
 
 /// What a statement is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use stdlib::catalog::{Catalog, Function, Type};
 
-use super::commands::COMMANDS;
-use super::layout::{beside, paragraphs};
-use crate::suggest::nearest;
+use crate::repl::commands::COMMANDS;
+use crate::repl::layout::{beside, paragraphs};
+use crate::text::suggest::nearest;
 
 const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of yours, F1 explains the \
                     word at the cursor. `:help all` has a sentence on each.";

@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 
+use crate::text::sources::Sources;
+
 /// How deep imports may nest.
 const DEPTH: usize = 16;
 
 /// Modules that come with nslab: `import "std/NAME" as name`.
-const EMBEDDED: [(&str, &str); 1] = [("std/topo", include_str!("../../scripts/lib/topo.rhai"))];
+const EMBEDDED: [(&str, &str); 1] = [("std/topo", include_str!("../../../scripts/lib/topo.rhai"))];
 
 /// A folder, held open: scripts import what is below it.
 #[derive(Clone, Debug)]
@@ -92,23 +94,6 @@ pub(crate) fn without_shebang(text: String) -> String {
         return format!("//{}", " ".repeat(end.saturating_sub(2))) + &text[end..];
     }
     text
-}
-
-/// The text behind every source name.
-#[derive(Default)]
-pub struct Sources(Mutex<BTreeMap<String, Arc<str>>>);
-
-impl Sources {
-    /// Remembers the text of `name`.
-    pub fn add(&self, name: &str, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), text.into());
-    }
-
-    /// The text of `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Arc<str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
 }
 
 /// Which module an import means.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::tokens::{Kind, Token, tokens};
+use super::tokens::{Kind, Token, tokens};
 
 /// A call whose parenthesis is open at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]

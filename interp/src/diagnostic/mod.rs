@@ -1,0 +1,125 @@
+//! Errors for people: what failed, the line with a mark under it, the calls that led there, what to do next.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use rhai::{EvalAltResult, Map, Position};
+use stdlib::bindings;
+use stdlib::catalog::Catalog;
+
+use crate::text::sources::{Sources, is_closure, offset};
+use explain::explain;
+
+mod explain;
+mod render;
+
+/// What there is, for a name that is not: the nearest one is offered.
+pub struct Known<'a> {
+    /// What nslab brings.
+    pub catalog: &'a Catalog,
+    /// What was read.
+    pub sources: &'a Sources,
+    /// Functions of scripts and of earlier inputs.
+    pub functions: Vec<&'a str>,
+    /// Variables of earlier inputs.
+    pub variables: Vec<&'a str>,
+}
+
+/// A place in a source.
+#[derive(Clone, Debug)]
+struct Spot {
+    source: String,
+    span: Range<usize>,
+}
+
+/// An error that is ready to be shown.
+#[derive(Debug)]
+pub struct Diagnostic {
+    /// What failed.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// Whether it is a failed `check`.
+    pub is_check: bool,
+    at: Option<Spot>,
+    /// The calls that led there, innermost first: what happened, and where.
+    calls: Vec<(String, Spot)>,
+    sources: Vec<(String, String)>,
+}
+
+/// One step of the way from the outermost call to the error.
+struct Walk<'a> {
+    sources: &'a Sources,
+    calls: Vec<(String, Spot)>,
+}
+
+impl Diagnostic {
+    /// The diagnostic of `error`, which came out of the source `name`.
+    #[must_use]
+    pub fn of(error: &EvalAltResult, name: &str, known: &Known<'_>) -> Self {
+        let sources = known.sources;
+        let mut walk = Walk { sources, calls: Vec::new() };
+        let (root, source) = walk.down(error, name);
+        let (mut message, mut hint) = explain(root, known, sources.get(&source).as_deref().unwrap_or_default());
+        let mut is_check = false;
+        let mut place = (source, root.position());
+        if let EvalAltResult::ErrorRuntime(value, _) = root {
+            if let Some((text, help)) = bindings::from_map(value) {
+                (message, hint) = (text, help);
+            }
+            if let Some(map) = value.read_lock::<Map>() {
+                is_check = map.get("kind").is_some_and(|kind| kind.to_string() == "check");
+                // The map knows better: an error that was thrown again has the place of the `throw`.
+                place = place_in(&map).unwrap_or(place);
+            }
+        }
+        let at = spot(sources, &place.0, place.1);
+        walk.calls.reverse();
+        let names: BTreeSet<&String> =
+            at.iter().chain(walk.calls.iter().map(|(_, spot)| spot)).map(|spot| &spot.source).collect();
+        let texts = names.into_iter().filter_map(|name| Some((name.clone(), sources.get(name)?.to_string())));
+        let texts = texts.collect();
+        Self { message, hint, is_check, at, calls: walk.calls, sources: texts }
+    }
+}
+
+impl Walk<'_> {
+    /// Goes down to the first cause, noting each call. Returns the cause and the source it is in.
+    fn down<'e>(&mut self, error: &'e EvalAltResult, source: &str) -> (&'e EvalAltResult, String) {
+        match error {
+            EvalAltResult::ErrorInFunctionCall(function, inside, inner, at) => {
+                if let Some(spot) = spot(self.sources, source, *at) {
+                    let name = if is_closure(function) { "closure".into() } else { format!("`{function}`") };
+                    self.calls.push((format!("{name} called from here"), spot));
+                }
+                let inside = if inside.is_empty() { source } else { inside };
+                self.down(inner, inside)
+            }
+            EvalAltResult::ErrorInModule(module, inner, at) => {
+                if let Some(spot) = spot(self.sources, source, *at) {
+                    self.calls.push((format!("`{module}` imported here"), spot));
+                }
+                self.down(inner, module)
+            }
+            cause => (cause, source.to_owned()),
+        }
+    }
+}
+
+fn place_in(map: &Map) -> Option<(String, Position)> {
+    let number = |key: &str| u16::try_from(map.get(key)?.as_int().ok()?).ok();
+    let at = Position::new(number("line")?, number("position").unwrap_or(0));
+    Some((map.get("source")?.to_string(), at))
+}
+
+/// The word, or the quoted text, that begins at a position. Rhai counts characters, files have bytes.
+fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
+    let text = sources.get(source)?;
+    let begin = offset(&text, at)?;
+    let rest = text[begin..].lines().next().unwrap_or_default();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+    let quoted = rest.strip_prefix('"').and_then(|text| text.find('"')).map(|end| end + 2);
+    let length = if word > 0 { word } else { quoted.unwrap_or_else(|| rest.chars().next().map_or(0, char::len_utf8)) };
+    Some(Spot { source: source.into(), span: begin..begin + length })
+}

@@ -1,0 +1,82 @@
+//! Syntax of our own: `within NS { … }` and `check EXPR`.
+
+use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Map, Position};
+use stdlib::catalog::{Catalog, Function};
+
+use check::check;
+use within::within;
+
+mod check;
+mod within;
+
+/// The family under which the catalog lists syntax.
+const FAMILY: &str = "syntax";
+
+/// Registers both, and describes them in the catalog.
+pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
+    engine.register_custom_syntax(["within", "$expr$", "$block$"], false, within).expect("the symbols are well-formed");
+    engine.register_custom_syntax(["check", "$expr$"], false, check).expect("the symbols are well-formed");
+    let mut describe = |name: &str, shape: &str, doc: &str| {
+        catalog.functions.push(Function {
+            name: name.into(),
+            family: FAMILY.into(),
+            doc: doc.into(),
+            parameters: Vec::new(),
+            returns: shape.into(),
+        });
+    };
+    describe(
+        "within",
+        "within NS { … }",
+        r#"Runs the block inside a namespace, or in what `nsenter`, `unshare` or `hold` returned.
+
+Every function that is not told otherwise works there. `break`, `continue`, `return` and errors leave the block, and
+with it the namespace. The value of the block is the value of the whole.
+
+```rhai
+let ns1 = netns("netns1");
+within ns1 {
+    up("lo");
+    check ping("127.0.0.1").ok;
+}
+check !ping("127.0.0.1").ok;
+```
+"#,
+    );
+    describe(
+        "check",
+        "check EXPR",
+        r#"Fails the script unless the expression is true, and shows both sides of a comparison.
+
+An uncaught failure ends the script with exit status 1.
+
+```rhai
+check 6 * 7 == 42;
+let e = expect_error(|| { check 1 + 1 == 3; });
+check e.kind == "check" && e.message == "check failed: 2 == 3";
+```
+"#,
+    );
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]
+fn error(
+    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
+    kind: &str,
+    message: String,
+    hint: Option<String>,
+    at: Position,
+) -> Box<EvalAltResult> {
+    let mut map = Map::new();
+    map.insert("kind".into(), kind.into());
+    map.insert("message".into(), message.into());
+    map.insert("errno".into(), Dynamic::from(0_i64));
+    map.insert("hint".into(), hint.unwrap_or_default().into());
+    let number = |n: usize| Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX));
+    map.insert("line".into(), at.line().map_or(Dynamic::UNIT, number));
+    map.insert("position".into(), at.position().map_or(Dynamic::UNIT, number));
+    if let Some(source) = cx.source() {
+        map.insert("source".into(), source.into());
+    }
+    EvalAltResult::ErrorRuntime(map.into(), at).into()
+}

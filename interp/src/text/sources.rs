@@ -1,0 +1,37 @@
+//! The text behind every source name, and what a position of Rhai's means in it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rhai::Position;
+
+/// The text behind every source name.
+#[derive(Default)]
+pub struct Sources(Mutex<BTreeMap<String, Arc<str>>>);
+
+impl Sources {
+    /// Remembers the text of `name`.
+    pub fn add(&self, name: &str, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), text.into());
+    }
+
+    /// The text of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+/// The byte at a position. Rhai counts characters.
+pub fn offset(text: &str, at: Position) -> Option<usize> {
+    let before: usize = text.split_inclusive('\n').take(at.line()? - 1).map(str::len).sum();
+    let line = text.get(before..)?.split('\n').next()?;
+    let column = at.position().unwrap_or(1).saturating_sub(1);
+    Some(before + line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset))
+}
+
+/// What Rhai calls a closure.
+#[must_use]
+pub fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
