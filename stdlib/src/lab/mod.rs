@@ -25,12 +25,14 @@ pub mod link;
 pub mod netns;
 pub mod place;
 pub mod process;
+pub mod topology;
 
 pub use host::Journal;
 pub use link::Link;
 pub use netns::NetNs;
 pub use place::{Place, Sandbox};
 pub use process::Process;
+pub use topology::Topology;
 
 /// What this process made, and the executor that made it.
 pub struct Lab {

@@ -62,6 +62,20 @@ pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
     Ok(entries)
 }
 
+/// The PIDs of this pid namespace. Processes may come and go meanwhile.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub(crate) fn pids() -> Result<impl Iterator<Item = u32>> {
+    let entries = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+}
+
+/// The inode of a namespace of a process, if there is such a process and it may be inspected.
+pub(crate) fn inode(pid: u32, kind: NsKind) -> Option<u64> {
+    inode_of(fs::read_link(directory(pid).join(kind.file())).ok()?.to_str()?)
+}
+
 /// The inode in `net:[INODE]`.
 pub(crate) fn inode_of(target: &str) -> Option<u64> {
     target.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
