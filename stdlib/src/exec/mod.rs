@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -110,6 +110,32 @@ impl Executor {
             tokio::time::sleep(duration).await;
             Ok(())
         })
+    }
+
+    /// Calls `done` until it returns true, with pauses that double from `first` to `longest`. Returns whether it did
+    /// within `limit`.
+    ///
+    /// For what the kernel has no event for.
+    ///
+    /// # Errors
+    /// `done`'s own, or `Interrupted`.
+    pub(crate) fn poll_until(
+        &self,
+        limit: Duration,
+        first: Duration,
+        longest: Duration,
+        mut done: impl FnMut() -> Result<bool>,
+    ) -> Result<bool> {
+        let end = Instant::now() + limit;
+        let mut pause = first;
+        while !done()? {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            self.sleep(pause)?;
+            pause = (pause * 2).min(longest);
+        }
+        Ok(true)
     }
 }
 

@@ -38,15 +38,15 @@ pub(super) fn explain(error: Error) -> Error {
     } else {
         "`nslab doctor` prints what this kernel and this user can do"
     };
-    error.kind(Kind::Permission).hint(hint)
+    error.kind(Kind::Permission).only_hint(hint)
 }
 
 /// Writes an error of the launch for a person.
 pub(super) fn report(error: &Error) {
     let mut text = format!("error: {error}\n");
-    if let Some(hint) = &error.hint {
+    if let Some(hint) = error.hint_text() {
         text.push_str("hint: ");
-        text.push_str(hint);
+        text.push_str(&hint);
         text.push('\n');
     }
     let _ = io::stderr().write_all(text.as_bytes());

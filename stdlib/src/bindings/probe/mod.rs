@@ -1,29 +1,35 @@
 //! Ping: one namespace asks an address, or every namespace asks every other.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::INT;
 
-use super::args::{Here, Nodes, Opts, Target};
-use super::list::{List, Listed, register_list};
-use super::options::{FromOptions, Options};
-use super::{bindings, register_type, value};
+use super::core::handles::Nodes;
+use super::core::prelude::*;
+use super::core::register::Family;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::lab::{Lab, NetNs};
+use crate::lab::NetNs;
 use crate::net::link::Which;
 use crate::net::probe::{Pair, PingOptions, PingReply, PingReport, ping_all};
+use crate::notation::{Target, millis};
 
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
+pub(super) const FAMILY: Family = Family {
+    name: "ping",
+    types: &[
+        register_type::<PingReport>,
+        register_type::<PingReply>,
+        register_list::<PingReply>,
+        register_type::<PingAll>,
+    ],
+    bindings: BINDINGS,
+};
 
-value! { PingReply, "PingReply", "One reply, or one complaint, with the time it took.";
+value! { PingReply, "PingReply", "One reply, or one ICMP error, with the time it took.";
     /// Number of the request, from 1.
     seq: INT = |reply| INT::from(reply.seq);
-    /// Who answered.
+    /// The address that answered.
     from: String = |reply| reply.from.to_string();
     /// Bytes of the reply.
     bytes: INT = |reply| INT::try_from(reply.bytes).unwrap_or(0);
@@ -31,7 +37,7 @@ value! { PingReply, "PingReply", "One reply, or one complaint, with the time it 
     ttl: Option<INT> = |reply| reply.ttl.map(INT::from);
     /// Round-trip time, milliseconds, by the kernel's receive stamp.
     time: f64 = |reply| millis(reply.rtt);
-    /// The complaint; `()` for a reply.
+    /// The ICMP error; `()` for a reply.
     error: Option<String> = |reply| reply.error.clone();
 }
 
@@ -40,11 +46,11 @@ impl Listed for PingReply {
     const LIST_DOC: &'static str = "Replies in the order of their arrival.";
 }
 
-value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.",
+value! { PingReport, "Ping", "The result of a ping. Prints as `ping(8)` does.",
     |report| format!("ping {}: {} of {} received", report.target, report.received, report.sent);
     /// Whether every request was answered.
     ok: bool = |report| report.ok();
-    /// Whom we asked.
+    /// The address that was pinged.
     addr: String = |report| report.target.to_string();
     /// Requests that left.
     sent: INT = |report| INT::from(report.sent);
@@ -62,7 +68,7 @@ value! { PingReport, "Ping", "What came of a ping. Prints as `ping(8)` does.",
     error: Option<String> = |report| report.error.clone();
     /// The error number behind `error`; `()` if there is none.
     errno: Option<INT> = |report| report.errno.map(|errno| INT::from(errno as i32));
-    /// Replies and complaints.
+    /// Replies and ICMP errors.
     replies: List<PingReply> = |report| report.replies.clone().into();
 }
 
@@ -87,26 +93,26 @@ impl FromOptions for PingOptions {
     }
 }
 
-/// Who reached whom.
+/// Which nodes reached which.
 #[derive(Clone)]
-pub(crate) struct Matrix {
+pub(crate) struct PingAll {
     nodes: Vec<String>,
     pairs: Vec<Pair>,
 }
 
-value! { Matrix, "PingAll", "Who reached whom. Prints as Mininet's `pingall` does.",
-    |matrix| format!("pingall: {} of {} received", matrix.received(), matrix.pairs.len());
-    /// Whether everybody reached everybody.
-    ok: bool = |matrix| matrix.received() == matrix.pairs.len();
+value! { PingAll, "PingAll", "Which nodes reached which. Prints as Mininet's `pingall` does.",
+    |report| format!("pingall: {} of {} received", report.received(), report.pairs.len());
+    /// Whether every node reached every other.
+    ok: bool = |report| report.received() == report.pairs.len();
     /// Requests that left.
-    sent: INT = |matrix| INT::try_from(matrix.pairs.len()).unwrap_or(0);
+    sent: INT = |report| INT::try_from(report.pairs.len()).unwrap_or(0);
     /// Requests that were answered.
-    received: INT = |matrix| INT::try_from(matrix.received()).unwrap_or(0);
+    received: INT = |report| INT::try_from(report.received()).unwrap_or(0);
     /// Pairs without a reply, as `a -> b: why`.
-    lost: rhai::Array = |matrix| matrix.lost().map(rhai::Dynamic::from).collect();
+    lost: rhai::Array = |report| report.lost().map(rhai::Dynamic::from).collect();
 }
 
-impl Matrix {
+impl PingAll {
     fn received(&self) -> usize {
         self.pairs.iter().filter(|pair| pair.rtt.is_some()).count()
     }
@@ -120,7 +126,7 @@ impl Matrix {
     }
 }
 
-impl fmt::Display for Matrix {
+impl fmt::Display for PingAll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (from, node) in self.nodes.iter().enumerate() {
             let row = self.pairs.iter().filter(|pair| pair.from == from);
@@ -151,7 +157,7 @@ fn address_of(ns: &NetNs) -> Result<std::net::IpAddr> {
     })
 }
 
-/// How long to wait for stragglers.
+/// How long to wait for late replies.
 pub(crate) struct PingAllOptions(Duration);
 
 impl FromOptions for PingAllOptions {
@@ -161,13 +167,10 @@ impl FromOptions for PingAllOptions {
     }
 }
 
-bindings! { "ping", types: [
-        register_type::<PingReport>, register_type::<PingReply>, register_list::<PingReply>, register_type::<Matrix>
-    ];
-
+bindings! {
     /// Sends ICMP echo requests to `addr` and reports what came back.
     ///
-    /// Like `ping ADDR`. That nobody answers is a result (`ok` is false, `error` says why), not an error.
+    /// Like `ping ADDR`. No answer is a result (`ok` is false, `error` says why), not an error.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -185,7 +188,7 @@ bindings! { "ping", types: [
         net.ping(addr.addr, scope, &opts.0)
     }
 
-    /// Pings every namespace from every other, once, and reports who reached whom.
+    /// Pings every namespace from every other, once, and reports which nodes reached which.
     ///
     /// Each is pinged at its first global address. All requests leave before the first late reply is waited for.
     ///
@@ -197,12 +200,11 @@ bindings! { "ping", types: [
     /// up(cable.b, "10.0.0.2/24");
     /// check pingall([a, b]).ok;
     /// ```
-    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> Matrix {
-        let _ = &lab;
+    fn pingall(nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
         let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
         let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
         let all: Vec<_> = nets.iter().map(|net| &**net).zip(addrs).collect();
         let pairs = ping_all(&all, opts.0.0)?;
-        Ok(Matrix { nodes: nodes.0.iter().map(NetNs::short).collect(), pairs })
+        Ok(PingAll { nodes: nodes.0.iter().map(NetNs::short).collect(), pairs })
     }
 }

@@ -1,0 +1,35 @@
+//! When a link can carry packets.
+
+use std::time::Duration;
+
+use super::glance::Glance;
+use super::info::state_name;
+use super::{Net, Which};
+use crate::error::{Error, Kind, Result};
+
+/// The longest time that the kernel may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+impl Net {
+    /// Waits until a link that is up can carry packets, or its state shows that it has no carrier.
+    ///
+    /// After "up" the kernel reconfigures the queueing layer later, from a work queue (`net/core/link_watch.c`). A
+    /// packet sent before is dropped, and ARP retries only after a second. Recent kernels run that work when the link
+    /// is read *by index*; on older ones this polls until it is done. Returns whether the link has carrier and a peer.
+    pub(crate) fn wait_usable(&self, index: u32) -> Result<bool> {
+        let mut has_peer = false;
+        let mut state = netlink_packet_route::link::State::Unknown;
+        let done = self.exec().poll_until(DEADLINE, Duration::from_micros(50), Duration::from_millis(20), || {
+            let Some(link) = self.find::<Glance>(Which::Index(index))? else { return Ok(true) };
+            has_peer = link.has_carrier() && link.peer_index.is_some();
+            state = link.state();
+            Ok(link.is_settled())
+        })?;
+        if done {
+            return Ok(has_peer);
+        }
+        Err(Error::plain(Kind::Timeout, format!("wait for link {index} to be usable"))
+            .within(self.label())
+            .detail(format!("its state is {}", state_name(state))))
+    }
+}
