@@ -166,15 +166,15 @@ impl Repl<'_> {
         let lab = self.session.interpreter.lab.clone();
         let (colour, busy) = (self.colour, self.busy.clone());
         let listened = lab.listen(move |event| {
-            let worth_it = match &event {
+            let worth_it = match event {
                 // What an input does, its author knows.
-                Event::Link { .. } | Event::Netns { .. }
+                Event::LinkState { .. } | Event::LinkGone { .. } | Event::NameGone { .. }
                     if busy.lock().is_ok_and(|until| until.is_some_and(|until| Instant::now() < until)) =>
                 {
                     false
                 }
-                Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
-                Event::Process { .. } | Event::Netns { .. } => true,
+                Event::LinkState { state, .. } => matches!(*state, "DOWN" | "LOWERLAYERDOWN"),
+                Event::LinkGone { .. } | Event::ProcessEnded { .. } | Event::NameGone { .. } => true,
             };
             if worth_it {
                 let text = if colour { format!("\x1b[90m[{event}]\x1b[0m\n") } else { format!("[{event}]\n") };

@@ -111,7 +111,8 @@ impl Arg for Deletable {
 
 /// Polls `gone` until it holds: the kernel has no event for the end of a namespace.
 fn wait_for_end(lab: &Lab, limit: Duration, object: &str, gone: impl Fn() -> Result<bool>) -> Result<()> {
-    if lab.exec().poll_until(limit, Duration::from_micros(200), Duration::from_millis(10), gone)? {
+    let ended = || Ok(gone()?.then_some(()));
+    if lab.exec().poll_until(limit, Duration::from_micros(200), Duration::from_millis(10), ended)?.is_some() {
         return Ok(());
     }
     Err(Error::plain(Kind::Timeout, format!("wait for the end of {object}: it exists after {limit:?}")))

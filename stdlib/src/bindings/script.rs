@@ -106,26 +106,24 @@ wait_until(|| p.stdout.contains("ready"), #{timeout: "5s"});
 };
 
 fn wait_until(call: &Call<'_>, function: &FnPtr, limit: Duration) -> Result<Dynamic, Failure> {
-    let mut failure = None;
-    let done =
-        call.lab().exec().poll_until(limit, Duration::from_micros(200), Duration::from_millis(10), || {
-            match call.run(function) {
-                Ok(value) => value.as_bool().map_err(|_| {
-                    Error::usage(format!("the closure returned {}, not true or false", call.describe(&value)))
-                }),
-                Err(error) => {
-                    failure = Some(error);
-                    Ok(true)
+    let ended = call.lab().exec().poll_until(limit, Duration::from_micros(200), Duration::from_millis(10), || {
+        match call.run(function) {
+            Ok(value) => match value.as_bool() {
+                Ok(done) => Ok(done.then_some(Ok(()))),
+                Err(_) => {
+                    Err(Error::usage(format!("the closure returned {}, not true or false", call.describe(&value))))
                 }
-            }
-        })?;
-    match failure {
-        Some(error) => {
+            },
+            Err(error) => Ok(Some(Err(error))),
+        }
+    })?;
+    match ended {
+        Some(Ok(())) => Ok(Dynamic::UNIT),
+        Some(Err(error)) => {
             let position = error.position();
             let value = caught(call, error)?;
             Err(Failure::Script(EvalAltResult::ErrorRuntime(value, position).into()))
         }
-        None if done => Ok(Dynamic::UNIT),
         None => Err(Error::plain(Kind::Timeout, format!("the condition is not true after {limit:?}")).into()),
     }
 }

@@ -32,7 +32,7 @@ pub struct Lab {
     root: NetNs,
     journal: Option<Journal>,
     known: Mutex<Vec<Weak<netns::Inner>>>,
-    watcher: OnceLock<Arc<events::Watcher>>,
+    events: events::Events,
     processes: Mutex<Vec<Weak<process::Inner>>>,
     explain: OnceLock<(AtomicBool, Explain)>,
 }
@@ -56,7 +56,7 @@ impl Lab {
             root,
             journal,
             known: Mutex::default(),
-            watcher: OnceLock::new(),
+            events: events::Events::default(),
             processes: Mutex::default(),
             explain: OnceLock::new(),
         }))
@@ -97,8 +97,8 @@ impl Lab {
         self.explain.get().filter(|(on, _)| on.load(Ordering::Relaxed)).map(|(_, explain)| explain)
     }
 
-    /// The watcher that passes on events, once there is a listener.
-    pub(crate) fn watcher(&self) -> Option<&Arc<events::Watcher>> {
-        self.watcher.get()
+    /// The events of the lab, and their listeners.
+    pub(crate) fn events(&self) -> &events::Events {
+        &self.events
     }
 }

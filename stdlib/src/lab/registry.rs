@@ -89,7 +89,7 @@ impl Lab {
     }
 
     pub(super) fn remember(&self, ns: NetNs) -> NetNs {
-        if let Some(watcher) = self.watcher() {
+        if let Some(watcher) = self.events().watcher() {
             let _ = watcher.add(&ns); // a namespace that cannot be watched works all the same
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,5 @@
 //! Ping: one namespace asks an address, or every namespace asks every other.
 
-use std::fmt;
 use std::time::Duration;
 
 use rhai::INT;
@@ -12,22 +11,17 @@ use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::lab::NetNs;
 use crate::net::link::Which;
-use crate::net::probe::{Pair, PingOptions, PingReply, PingReport, ping_all};
+use crate::net::probe::{Node, Ping, PingAll, PingOptions, PingReply, ping_all};
 use crate::notation::{Target, millis};
 
 pub(super) const FAMILY: Family = Family {
     name: "ping",
-    types: &[
-        register_type::<PingReport>,
-        register_type::<PingReply>,
-        register_list::<PingReply>,
-        register_type::<PingAll>,
-    ],
+    types: &[register_type::<Ping>, register_type::<PingReply>, register_list::<PingReply>, register_type::<PingAll>],
     bindings: BINDINGS,
 };
 
 value! { PingReply, "PingReply", "One reply, or one ICMP error, with the time it took.";
-    /// Number of the request, from 1.
+    /// Sequence number of the request, from 1.
     seq: INT = |reply| INT::from(reply.seq);
     /// The address that answered.
     from: String = |reply| reply.from.to_string();
@@ -35,7 +29,7 @@ value! { PingReply, "PingReply", "One reply, or one ICMP error, with the time it
     bytes: INT = |reply| INT::try_from(reply.bytes).unwrap_or(0);
     /// Time to live of the reply; `()` if unknown.
     ttl: Option<INT> = |reply| reply.ttl.map(INT::from);
-    /// Round-trip time, milliseconds, by the kernel's receive stamp.
+    /// Round-trip time, milliseconds, by the kernel's receive timestamp.
     time: f64 = |reply| millis(reply.rtt);
     /// The ICMP error; `()` for a reply.
     error: Option<String> = |reply| reply.error.clone();
@@ -46,13 +40,13 @@ impl Listed for PingReply {
     const LIST_DOC: &'static str = "Replies in the order of their arrival.";
 }
 
-value! { PingReport, "Ping", "The result of a ping. Prints as `ping(8)` does.",
+value! { Ping, "Ping", "The result of a ping. Prints as `ping(8)` does.",
     |report| format!("ping {}: {} of {} received", report.target, report.received, report.sent);
     /// Whether every request was answered.
     ok: bool = |report| report.ok();
     /// The address that was pinged.
     addr: String = |report| report.target.to_string();
-    /// Requests that left.
+    /// Requests that were sent.
     sent: INT = |report| INT::from(report.sent);
     /// Requests that were answered.
     received: INT = |report| INT::from(report.received);
@@ -93,59 +87,16 @@ impl FromOptions for PingOptions {
     }
 }
 
-/// Which nodes reached which.
-#[derive(Clone)]
-pub(crate) struct PingAll {
-    nodes: Vec<String>,
-    pairs: Vec<Pair>,
-}
-
 value! { PingAll, "PingAll", "Which nodes reached which. Prints as Mininet's `pingall` does.",
-    |report| format!("pingall: {} of {} received", report.received(), report.pairs.len());
+    |all| format!("pingall: {} of {} received", all.received(), all.sent());
     /// Whether every node reached every other.
-    ok: bool = |report| report.received() == report.pairs.len();
-    /// Requests that left.
-    sent: INT = |report| INT::try_from(report.pairs.len()).unwrap_or(0);
+    ok: bool = |all| all.ok();
+    /// Requests that were sent.
+    sent: INT = |all| INT::try_from(all.sent()).unwrap_or(0);
     /// Requests that were answered.
-    received: INT = |report| INT::try_from(report.received()).unwrap_or(0);
+    received: INT = |all| INT::try_from(all.received()).unwrap_or(0);
     /// Pairs without a reply, as `a -> b: why`.
-    lost: rhai::Array = |report| report.lost().map(rhai::Dynamic::from).collect();
-}
-
-impl PingAll {
-    fn received(&self) -> usize {
-        self.pairs.iter().filter(|pair| pair.rtt.is_some()).count()
-    }
-
-    fn lost(&self) -> impl Iterator<Item = String> + '_ {
-        let lost = self.pairs.iter().filter(|pair| pair.rtt.is_none());
-        lost.map(|pair| {
-            let why = pair.error.as_deref().unwrap_or("no reply");
-            format!("{} -> {}: {why}", self.nodes[pair.from], self.nodes[pair.to])
-        })
-    }
-}
-
-impl fmt::Display for PingAll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (from, node) in self.nodes.iter().enumerate() {
-            let row = self.pairs.iter().filter(|pair| pair.from == from);
-            let reached: Vec<_> =
-                row.map(|pair| if pair.rtt.is_some() { self.nodes[pair.to].as_str() } else { "X" }).collect();
-            writeln!(f, "{node} -> {}", reached.join(" "))?;
-        }
-        let (all, received) = (self.pairs.len(), self.received());
-        let dropped = ((all - received) * 100).checked_div(all).unwrap_or(0);
-        write!(f, "Results: {dropped}% dropped ({received}/{all} received)")?;
-        let full = |pair: &Pair| pair.error.as_deref() == Some(nix::errno::Errno::ENOBUFS.desc());
-        if self.pairs.iter().any(full) {
-            write!(
-                f,
-                "\nThe neighbour table is full: one for all namespaces of the machine (net.ipv4.neigh.default.gc_thresh3)."
-            )?;
-        }
-        Ok(())
-    }
+    lost: rhai::Array = |all| all.lost().map(rhai::Dynamic::from).collect();
 }
 
 /// The first address of a namespace that others could reach.
@@ -179,7 +130,7 @@ bindings! {
     /// up(ns1, "lo");
     /// check ping(ns1, "127.0.0.1", #{count: 3, interval: "10ms"}).received == 3;
     /// ```
-    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> PingReport {
+    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> Ping {
         let net = ns.net().net()?;
         let scope = match &addr.zone {
             Some(zone) => net.link(Which::Name(zone))?.index,
@@ -203,8 +154,8 @@ bindings! {
     fn pingall(nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
         let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
         let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
-        let all: Vec<_> = nets.iter().map(|net| &**net).zip(addrs).collect();
-        let pairs = ping_all(&all, opts.0.0)?;
-        Ok(PingAll { nodes: nodes.0.iter().map(NetNs::short).collect(), pairs })
+        let all = nodes.0.iter().zip(&nets).zip(addrs);
+        let all: Vec<_> = all.map(|((ns, net), addr)| Node { name: ns.short(), net, addr }).collect();
+        ping_all(&all, opts.0.0)
     }
 }

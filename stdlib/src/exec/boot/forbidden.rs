@@ -1,4 +1,4 @@
-//! What forbids a lab: which setting of this machine, and the ways out.
+//! What forbids a lab: which sysctl, profile or filter of this machine, and the ways out.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,17 +14,16 @@ pub(super) fn forbidden(errno: Errno) -> Error {
     explain(Error::sys("make the namespaces of a lab", errno))
 }
 
-/// Adds which setting forbids unprivileged namespaces here, and the ways out.
-#[must_use]
+/// Adds what forbids unprivileged namespaces on this machine, and the ways out.
 pub(super) fn explain(error: Error) -> Error {
-    let setting = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let hint = if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
+    let sysctl = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let hint = if sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {
         "AppArmor restricts user namespaces (kernel.apparmor_restrict_unprivileged_userns = 1): give nslab an AppArmor \
          profile with the `userns` permission, or `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
-    } else if setting("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
+    } else if sysctl("/proc/sys/kernel/unprivileged_userns_clone") == "0" {
         "unprivileged user namespaces are off (kernel.unprivileged_userns_clone = 0): \
          `sudo sysctl kernel.unprivileged_userns_clone=1`, or run nslab with sudo"
-    } else if setting("/proc/sys/user/max_user_namespaces") == "0" {
+    } else if sysctl("/proc/sys/user/max_user_namespaces") == "0" {
         "no user namespace is allowed (user.max_user_namespaces = 0): \
          `sudo sysctl user.max_user_namespaces=15000`; root is bound by it too"
     } else if error.errno == Some(Errno::ENOSPC) || error.errno == Some(Errno::EUSERS) {
@@ -41,7 +40,7 @@ pub(super) fn explain(error: Error) -> Error {
     error.kind(Kind::Permission).only_hint(hint)
 }
 
-/// Writes an error of the launch for a person.
+/// Writes an error of the launch to standard error.
 pub(super) fn report(error: &Error) {
     let mut text = format!("error: {error}\n");
     if let Some(hint) = error.hint_text() {
@@ -49,5 +48,5 @@ pub(super) fn report(error: &Error) {
         text.push_str(&hint);
         text.push('\n');
     }
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(text.as_bytes()); // there is no other place to report it
 }

@@ -1,4 +1,4 @@
-//! The front process: owns the terminal, makes the lab, waits for its end, reports the status.
+//! The front process: owns the terminal, makes the lab, waits for its end, returns its status.
 
 use std::fs;
 use std::io::Write;
@@ -21,25 +21,25 @@ use super::terminal::Saved;
 use crate::error::{Error, Result};
 use crate::exec::sys;
 
-/// How long a script may take to end after Ctrl-C before its lab is ended under it.
+/// How long a script may run on after Ctrl-C before its lab is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What to start.
 pub struct Launch<'a> {
-    /// A private lab, or the namespaces of the machine.
+    /// Whether to make a private lab; else the interpreter runs in the namespaces of the machine.
     pub private: bool,
-    /// Whether Ctrl-C is an ordinary event (the REPL) and not the wish to end.
+    /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
     pub interactive: bool,
-    /// Undoes what was made outside a lab; called when the interpreter ended, however it ended.
+    /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended.
     pub cleanup: &'a dyn Fn(),
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
 ///
-/// Call it before any thread exists. `interpreter` gets whether the lab has all ids of the machine.
+/// Call it before any thread exists.
 ///
 /// # Errors
-/// When the kernel or its settings forbid a lab; the hint says which.
+/// When the kernel or a sysctl forbids a lab; the hint names it.
 pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u8> {
     let terminal = Saved::now();
     let (alive, alive_end) = pipe()?;
@@ -48,12 +48,12 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
 
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // What `nohup`, or a shell for its background, wants ignored stays ignored.
+        // `nohup`, and a shell for its background programs, ignore signals on purpose.
         if !sys::is_ignored(signal) {
             signals.add(signal);
         }
     }
-    sys::default_action(Signal::SIGCHLD); // ignored, it would take the statuses of our children away
+    sys::default_action(Signal::SIGCHLD); // while it is ignored, the kernel discards the statuses of children
     signals.add(Signal::SIGCHLD);
     signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
 
@@ -85,7 +85,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     if launch.private {
         let mapped = idmap::write(keeper);
         match mapped {
-            // The byte says whether all ids are mapped.
+            // The byte tells the keeper whether all ids are mapped. If the keeper is gone, `wait_for` reports that.
             Ok(all) => drop(fs::File::from(go_end).write(&[u8::from(all)])),
             Err(error) => {
                 let _ = kill(keeper, Signal::SIGKILL);
@@ -98,7 +98,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     }
     let status = wait_for(keeper, &signals, launch.interactive);
     if !launch.private {
-        // Once more: the keeper may have been killed before it could. Then its death ends the interpreter too.
+        // The keeper does the same, unless it was killed; its death kills the interpreter too.
         wait_for_end(&working);
         (launch.cleanup)();
     }
@@ -107,23 +107,23 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     status
 }
 
-/// Waits for the keeper's end, passing on what a person wishes.
+/// Waits for the keeper's end; passes Ctrl-C on, and kills the keeper on the other signals.
 fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the lab", e);
     let events = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
-    let mut patience: Option<Instant> = None;
+    let mut deadline: Option<Instant> = None;
     let mut killed_by: Option<u8> = None;
     loop {
         if let Some(status) = ended(keeper)? {
             return Ok(killed_by.unwrap_or(status));
         }
-        let timeout = match patience {
+        let timeout = match deadline {
             None => PollTimeout::NONE,
             Some(end) => {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     killed_by = Some(130);
-                    patience = None;
+                    deadline = None;
                     let _ = kill(keeper, Signal::SIGKILL);
                     continue;
                 }
@@ -137,20 +137,20 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
         while let Ok(Some(event)) = events.read_signal() {
             match Signal::try_from(i32::try_from(event.ssi_signo).unwrap_or(0)) {
                 Ok(Signal::SIGINT) => {
-                    // From the terminal it went to the whole foreground group; from kill(2) only to us.
+                    // The terminal signals the whole foreground process group; kill(2) only this process.
                     if event.ssi_code <= 0 {
                         let _ = kill(keeper, Signal::SIGINT);
                     }
                     if !interactive {
                         let now = Instant::now();
-                        patience = Some(patience.map_or(now + GRACE, |_| now));
+                        deadline = Some(deadline.map_or(now + GRACE, |_| now)); // the second Ctrl-C kills at once
                     }
                 }
                 Ok(signal) if signal != Signal::SIGCHLD => {
                     killed_by = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
                     let _ = kill(keeper, Signal::SIGKILL);
                 }
-                _ => {} // a child ended: the loop looks
+                _ => {} // SIGCHLD: the next turn of the loop reaps
             }
         }
     }

@@ -7,8 +7,8 @@ use nix::unistd::{Pid, getegid, geteuid};
 
 use crate::error::{Error, Result};
 
-/// Maps the ids of `child`'s new user namespace: all of ours as they are if we are root, else ourselves to root.
-/// Returns whether all ids were mapped.
+/// Maps the ids of `child`'s new user namespace: for root every id to itself, for a user their own id to root.
+/// Returns whether all ids are mapped.
 pub(crate) fn write(child: Pid) -> Result<bool> {
     if geteuid().is_root() && identity(child).is_ok() {
         return Ok(true);
@@ -34,7 +34,8 @@ fn identity(child: Pid) -> io::Result<()> {
 }
 
 fn single(child: Pid) -> io::Result<()> {
-    // user_namespaces(7): without CAP_SETGID the gid map is refused until setgroups(2) is given up.
+    // user_namespaces(7): without CAP_SETGID the kernel refuses the gid map until setgroups(2) is denied. If this
+    // write fails, the next one reports why.
     let _ = fs::write(format!("/proc/{child}/setgroups"), "deny");
     fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", getegid()))?;
     fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", geteuid()))

@@ -1,4 +1,4 @@
-//! The keeper: PID 1 of the lab. It reaps, and it dies when the front dies; then the kernel ends everything.
+//! The keeper: PID 1 of the lab. It reaps, and it exits when the front is gone; then the kernel ends the lab.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -24,23 +24,23 @@ use crate::exec::{mounts, sys};
 pub(crate) struct Keeper<'a> {
     /// End of file when the front is gone.
     pub alive: OwnedFd,
-    /// One byte when the user namespace is mapped: whether all ids are.
+    /// One byte when the user namespace is mapped: whether all ids are mapped.
     pub go: OwnedFd,
     /// End of file when the interpreter is gone.
     pub working: OwnedFd,
-    /// The terminal as it was.
+    /// The modes of the terminal at the start.
     pub terminal: Saved,
-    /// Whether there is a lab to build.
+    /// Whether to build a private lab.
     pub private: bool,
-    /// Whether somebody types: then the interpreter has the terminal, and programs get it from there.
+    /// Whether the interpreter is a REPL: then it owns the terminal, and lends it to programs.
     pub interactive: bool,
-    /// Undoes what was made outside a lab.
+    /// Undoes what was made outside a lab; see [`super::Launch`].
     pub cleanup: &'a dyn Fn(),
 }
 
-/// Builds the lab, starts `interpreter` in it, and returns the status of its end.
+/// Builds the lab, runs `interpreter` in a child, and returns its exit status.
 ///
-/// The interpreter, and nobody else, keeps `working` open.
+/// Only the interpreter keeps `working` open.
 pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
     forget_inherited_descriptors();
     match start(keeper, working, interpreter) {
@@ -64,28 +64,27 @@ pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnc
 }
 
 fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
-    // The pipe is the authority (a parent-death signal follows the parent's *thread* and races with its death);
-    // the signal wakes a keeper that somebody stopped, so that it can read the pipe.
-    let _ = prctl::set_pdeathsig(Signal::SIGCONT);
+    // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
+    // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
+    prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
     let mut all_ids = [0u8];
     let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
     if !matches!(File::from(go).read(&mut all_ids), Ok(1)) {
-        sys::exit_now(i32::from(FORBIDDEN)); // the front is gone, and with it the reason to go on
+        sys::exit_now(i32::from(FORBIDDEN)); // the front is gone
     }
     if keeper.private {
         mounts::build(all_ids == [1])?;
     } else {
-        let _ = prctl::set_child_subreaper(true);
+        prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
     }
     let me = getpid();
     if let Some(child) = sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
         drop(working);
         return Ok(child);
     }
-    // In a lab the kernel ends it with PID 1; with `--host` it is this signal. It does not come if the keeper has
-    // died before it was asked for.
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    if getppid() != me {
+    // In a lab the kernel kills the interpreter with PID 1; with `--host` this signal does. It does not come if the
+    // keeper died before the call.
+    if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != me {
         sys::exit_now(137);
     }
     let status = interpret(keeper.interactive, interpreter);
@@ -93,12 +92,12 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     sys::exit_now(i32::from(status))
 }
 
-/// The interpreter's process, from its first to its last step.
+/// Runs the interpreter in its own process.
 fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
     let _ = SigSet::empty().thread_set_mask();
     if interactive {
-        // The group that started us has no number in this pid namespace, so the terminal could not be given back to
-        // it after a program had it. A group of our own has one; Ctrl-Z would stop it with nobody to wake it.
+        // The process group that started nslab has no number in this pid namespace, so tcsetpgrp(3) cannot give the
+        // terminal back to it. The interpreter leads a group of its own; no shell would continue it after Ctrl-Z.
         let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
         terminal::take(&io::stdin());
         sys::ignore_stop_key();
@@ -109,8 +108,8 @@ fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
     status
 }
 
-/// Two descriptors a namespace are soon more than the usual 1,024; and the table grows by copying, which is slow
-/// once threads share it (fs/file.c, `expand_fdtable`), so it grows now.
+/// Raises the limit of descriptors: two for each namespace soon exceed the usual 1,024. Grows the table now, since the
+/// kernel copies it to grow, which is slow once threads share it (fs/file.c, `expand_fdtable`).
 fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -121,13 +120,14 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Reaps until the interpreter ends or the front is gone.
+/// Reaps until the interpreter ends or the front is gone; passes Ctrl-C on.
 fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the interpreter", e);
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
     signals.add(Signal::SIGINT);
-    // Blocked signals are queued even for PID 1, which has no default actions (kernel/signal.c, `sig_ignored`).
+    // The kernel drops unblocked signals to PID 1, which has no default actions (kernel/signal.c, `sig_ignored`), but
+    // queues blocked ones.
     signals.thread_block().map_err(wait_error)?;
     let events = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
     loop {
@@ -154,7 +154,7 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     }
 }
 
-/// Reaps everything that ended; the interpreter's status if it was among them.
+/// Reaps every process that has ended. Returns the interpreter's status if it was among them.
 fn reap(interpreter: Pid) -> Option<u8> {
     let mut status = None;
     loop {
@@ -169,11 +169,11 @@ fn reap(interpreter: Pid) -> Option<u8> {
     }
 }
 
-/// Ends what the interpreter left behind: every process that came down to us, the subreaper. All of them descend from
-/// the interpreter, since we had no child before it; and none of their numbers is used again before we wait.
+/// Kills what the interpreter left behind: every child of this process, the subreaper. All of them descend from the
+/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for.
 fn end_children() {
     let me = getpid().as_raw();
-    // `/proc/PID/task/PID/children` would be shorter, but not every kernel has it (CONFIG_PROC_CHILDREN).
+    // Not `/proc/PID/task/PID/children`, which some kernels lack (CONFIG_PROC_CHILDREN).
     let is_child = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! front ──clone──> keeper (PID 1 of the lab) ──fork──> interpreter
-//!   └── pipe ────────┘ end of file: the front is gone, so the keeper ends, so the kernel ends everything
+//!   └── pipe ────────┘ end of file: the front is gone, so the keeper exits, so the kernel ends the lab
 //! ```
 //!
-//! Without a lab (`--host`) no kernel ends everything. There whoever survives waits until the interpreter is gone, by
-//! another pipe, and undoes what it made.
+//! * The **front** owns the terminal: it restores the terminal and reports the status.
+//! * The **keeper** mounts what the lab shows (`/proc`, `/sys`, `/run`) and reaps its processes.
+//! * The **interpreter** runs scripts.
+//!
+//! With `--host` there is no lab that the kernel could end. The keeper, or the front if the keeper is gone, waits until
+//! the interpreter has ended (end of file on a second pipe), then undoes what it made.
 
 mod forbidden;
 mod front;

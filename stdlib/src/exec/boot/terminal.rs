@@ -1,4 +1,4 @@
-//! The terminal's modes, saved by those who outlive the interpreter, so that any death leaves it sane.
+//! The terminal's modes, saved by the processes that outlive the interpreter, so that its death leaves a usable terminal.
 
 use std::io::{self, Stdin};
 
@@ -6,21 +6,21 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
 
-/// What the terminal was like at the start.
+/// The modes of the terminal at the start.
 pub(crate) struct Saved {
     terminal: Stdin,
     modes: Option<Termios>,
 }
 
 impl Saved {
-    /// Remembers the modes of the terminal on standard input, if it is one.
+    /// Saves the modes of standard input, if it is a terminal.
     pub(crate) fn now() -> Self {
         let terminal = io::stdin();
         let modes = tcgetattr(&terminal).ok();
         Self { terminal, modes }
     }
 
-    /// Puts the modes back and takes the terminal, which a program in the foreground may have had.
+    /// Restores the modes and makes the caller's process group the foreground group again.
     pub(crate) fn restore(&self) {
         let Some(modes) = &self.modes else { return };
         take(&self.terminal);
@@ -31,11 +31,10 @@ impl Saved {
         });
     }
 
-    /// As [`Saved::restore`], but only while a process group of the lab has the terminal, or nobody: else it is the
-    /// shell's.
+    /// As [`Saved::restore`], unless a process group outside the lab has the terminal: then it is the shell's.
     ///
-    /// A group outside of our pid namespace has no number here, and shows as 0. Nobody has it when the front led the
-    /// session: then its death has taken the terminal from all.
+    /// A process group outside this pid namespace shows as 0. If the front led the session, its death has left the
+    /// terminal without a foreground group.
     pub(crate) fn restore_if_ours(&self) {
         if tcgetpgrp(&self.terminal).ok().is_none_or(|owner| owner.as_raw() > 0) {
             self.restore();
@@ -45,7 +44,7 @@ impl Saved {
 
 /// Makes the caller's process group the foreground group of the terminal.
 pub(crate) fn take(terminal: &Stdin) {
-    // In a script that shares the group of the program that started us there is nothing to take, nor a number for it.
+    // The process group is 0 if it is one outside this pid namespace: then the terminal is its own already.
     if getpgrp().as_raw() > 0 {
         with_output_allowed(|| {
             let _ = tcsetpgrp(terminal, getpgrp());
@@ -53,7 +52,7 @@ pub(crate) fn take(terminal: &Stdin) {
     }
 }
 
-/// Runs `change` while SIGTTOU is blocked, which would stop a background group that changes the terminal.
+/// Runs `change` with SIGTTOU blocked: the signal stops a background process group that changes the terminal.
 fn with_output_allowed(change: impl FnOnce()) {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGTTOU);

@@ -1,4 +1,4 @@
-//! The packet filter (`nf_tables`) of a network namespace: what it holds, how it is read, how it prints.
+//! The packet filter (`nf_tables`) of a network namespace: the model, how it is read, how it prints.
 
 mod legacy;
 mod model;

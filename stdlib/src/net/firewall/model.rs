@@ -1,9 +1,9 @@
-//! What the packet filter of a network namespace holds: tables, chains, rules.
+//! The model of a packet filter: tables, chains, rules.
 
-/// Every table of `nf_tables`, of every family. `iptables` of today writes here too; `iptables-legacy` does not.
+/// All tables of `nf_tables`, of every family. `iptables-nft` writes here too; `iptables-legacy` does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {
-    /// In the order the kernel lists them: by family, then by age.
+    /// The tables in the kernel's order: by family, then by age.
     pub tables: Vec<Table>,
 }
 
@@ -23,17 +23,17 @@ pub struct Table {
 pub struct Chain {
     /// Its name.
     pub name: String,
-    /// Where packets enter it; none if only rules jump to it.
+    /// Where packets enter it; none if packets enter by jumps only.
     pub hook: Option<Hook>,
-    /// `ACCEPT` or `DROP`: what happens to a packet that reaches the end.
+    /// The verdict on a packet that reaches the end: `ACCEPT` or `DROP`.
     pub policy: Option<String>,
     /// How many rules and maps jump to it.
     pub references: usize,
-    /// In the order they are asked.
+    /// The rules in the order of their evaluation.
     pub rules: Vec<Rule>,
 }
 
-/// Where a base chain hangs.
+/// The hook of a base chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hook {
     /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress` or `egress`.
@@ -46,28 +46,28 @@ pub struct Hook {
     pub device: Option<String>,
 }
 
-/// A rule, taken apart into the columns of `iptables -L`.
+/// A rule, split into the columns of `iptables -L`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
-    /// Its number within the table, by which it can be deleted.
+    /// Its handle: a number, unique within the table.
     pub handle: u64,
     /// `ACCEPT`, `DROP`, the chain it jumps to, …; empty if the rule only counts or marks.
     pub target: String,
-    /// The transport protocol, `!` before it if it must be another; empty if any.
+    /// The transport protocol; with `!` before it, every other one; empty for any.
     pub prot: String,
     /// The column `opt`: `-f` for later fragments, otherwise `--`.
     pub opt: String,
-    /// The source addresses, `!` before them if all others; empty if any.
+    /// The source addresses; with `!` before them, all others; empty for any.
     pub source: String,
-    /// The destination addresses, likewise.
+    /// The destination addresses, in the same form.
     pub destination: String,
-    /// Everything else, in nft's words.
+    /// Everything else, in nft's syntax.
     pub extra: String,
-    /// The same as `iptables -L -n` would word it, which hides interfaces.
+    /// Everything else as `iptables -L -n` prints it, which hides interfaces.
     pub classic: String,
-    /// The whole rule in nft's syntax; `<name>` stands for what is not understood.
+    /// The whole rule in nft's syntax; `<name>` stands for an expression that is not decoded.
     pub text: String,
-    /// Whether the rule speaks of IPv6 (or of IPv4), if it says so.
+    /// Whether the rule requires IPv6 (or IPv4); none if it requires neither.
     pub ip6: Option<bool>,
     /// Packets counted, if the rule counts.
     pub packets: Option<u64>,

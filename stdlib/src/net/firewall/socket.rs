@@ -1,4 +1,4 @@
-//! The socket of the packet filter: asks, and reads again if the rules change meanwhile.
+//! Reads the packet filter of a namespace through a netlink socket of its own.
 
 use nix::errno::Errno;
 
@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::net::connection::{Connection, Query};
 use crate::net::{DEADLINE, Net};
 
-/// How often the rules are read again when they change while they are read.
+/// How often the rules are read if they change while they are read.
 const TRIES: u32 = 10;
 
 impl Net {
-    /// The tables, chains and rules of `nf_tables`.
+    /// Reads the tables, chains and rules of `nf_tables`.
     ///
     /// # Errors
-    /// The kernel's.
+    /// `Unsupported` if the kernel lacks `nf_tables`, or any other error of the kernel.
     pub fn firewall(&self) -> Result<Firewall> {
         let mut connection = self.open(|| Connection::open(netlink_sys::protocols::NETLINK_NETFILTER))?;
         let mut tries = 0;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use netlink_packet_route::link::State;
+
 use super::glance::Glance;
 use super::info::state_name;
 use super::{Net, Which};
@@ -17,19 +19,16 @@ impl Net {
     /// packet sent before is dropped, and ARP retries only after a second. Recent kernels run that work when the link
     /// is read *by index*; on older ones this polls until it is done. Returns whether the link has carrier and a peer.
     pub(crate) fn wait_usable(&self, index: u32) -> Result<bool> {
-        let mut has_peer = false;
-        let mut state = netlink_packet_route::link::State::Unknown;
-        let done = self.exec().poll_until(DEADLINE, Duration::from_micros(50), Duration::from_millis(20), || {
-            let Some(link) = self.find::<Glance>(Which::Index(index))? else { return Ok(true) };
-            has_peer = link.has_carrier() && link.peer_index.is_some();
+        let mut state = State::Unknown;
+        let usable = self.exec().poll_until(DEADLINE, Duration::from_micros(50), Duration::from_millis(20), || {
+            let Some(link) = self.find::<Glance>(Which::Index(index))? else { return Ok(Some(false)) };
             state = link.state();
-            Ok(link.is_settled())
+            Ok(link.is_settled().then(|| link.has_carrier() && link.peer_index.is_some()))
         })?;
-        if done {
-            return Ok(has_peer);
-        }
-        Err(Error::plain(Kind::Timeout, format!("wait for link {index} to be usable"))
-            .within(self.label())
-            .detail(format!("its state is {}", state_name(state))))
+        usable.ok_or_else(|| {
+            Error::plain(Kind::Timeout, format!("wait for link {index} to be usable"))
+                .within(self.label())
+                .detail(format!("its state is {}", state_name(state)))
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! ICMP and ICMPv6 echo on raw sockets: packets out, packets in, receive stamps. No policy.
+//! ICMP and ICMPv6 echo on raw sockets: packets out, packets in, timestamps. No policy.
 
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
@@ -17,15 +17,15 @@ use crate::error::{Error, Result};
 use crate::net::Net;
 
 sockopt_impl!(
-    /// The types of ICMP messages that a raw socket does not want, a bit each: `raw(7)`, `ICMP_FILTER`.
+    /// The ICMP types that a raw socket drops, a bit each (`raw(7)`, `ICMP_FILTER`).
     IcmpFilter, SetOnly, libc::SOL_RAW, ICMP_FILTER, u32
 );
 /// `linux/icmp.h`.
 const ICMP_FILTER: i32 = 1;
-/// Replies, "unreachable", "time exceeded". Above all no requests, of which a node in a mesh gets as many as it sends.
-const WANTED_V4: u32 = 1 << 0 | 1 << 3 | 1 << 11;
+/// Echo reply, destination unreachable, time exceeded. Not echo request: a node in a mesh gets as many as it sends.
+const PASSED_V4: u32 = 1 << 0 | 1 << 3 | 1 << 11;
 
-/// The raw sockets of one namespace, opened when first needed and kept.
+/// The raw sockets of one namespace. Opened at the first use, then kept.
 #[derive(Default)]
 pub(crate) struct Sockets {
     v4: OnceLock<Mutex<Echo>>,
@@ -39,7 +39,7 @@ impl Sockets {
         let _ = self.v4.set(Mutex::new(echo));
     }
 
-    /// An identifier that no other ping of ours in this namespace uses now.
+    /// An identifier that no other ping of this process in this namespace uses now.
     pub(crate) fn next_id(&self) -> u16 {
         let start = std::process::id().to_ne_bytes();
         u16::from_ne_bytes([start[0], start[1]]).wrapping_add(self.next_id.fetch_add(1, Ordering::Relaxed))
@@ -70,7 +70,7 @@ pub(crate) struct Echo {
     buffer: Vec<u8>,
 }
 
-/// What arrived for one of our echo requests.
+/// A message that answers an echo request.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub from: IpAddr,
@@ -79,14 +79,14 @@ pub(crate) struct Arrival {
     /// Bytes of the ICMP message, as `ping(8)` counts them.
     pub bytes: usize,
     pub ttl: Option<u8>,
-    /// When the kernel received it, since 1970.
+    /// When the kernel received it, since the epoch.
     pub stamp: Option<Duration>,
-    /// The kernel's or a router's complaint instead of a reply.
-    pub complaint: Option<&'static str>,
+    /// The ICMP error that came instead of a reply.
+    pub error: Option<&'static str>,
 }
 
 impl Echo {
-    /// Opens a socket where the calling thread is: call it inside a hop.
+    /// Opens a socket in the calling thread's namespace: call it inside a hop.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens raw sockets; callers are hops")]
     pub(crate) fn open(v6: bool) -> Result<Self> {
         let open = || {
@@ -98,7 +98,7 @@ impl Echo {
             if v6 {
                 setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
             } else {
-                setsockopt(&socket, IcmpFilter, &!WANTED_V4)?;
+                setsockopt(&socket, IcmpFilter, &!PASSED_V4)?;
             }
             Ok(socket)
         };
@@ -112,18 +112,18 @@ impl Echo {
         done.map_err(|e| Error::io(format!("set the ttl to {ttl}"), &e))
     }
 
-    /// Makes room for replies of `size` bytes.
+    /// Makes room for replies with `size` bytes of data.
     pub(crate) fn expect(&mut self, size: usize) {
         self.buffer.resize(self.buffer.len().max(size + 256), 0);
     }
 
-    /// Begins anew: throws away what arrived for others, and has the kernel stamp what arrives from now on.
+    /// Discards what has arrived and turns on receive timestamps.
     ///
-    /// Only now and not when the socket is opened: for the first stamp on the machine the kernel patches its own code
-    /// (`net_enable_timestamp`), which would cost whoever makes a namespace meanwhile 0.2 ms.
+    /// Not when the socket is opened: for the first user of timestamps the kernel patches its own code
+    /// (`net_enable_timestamp`), which costs the making of a namespace 0.2 ms.
     pub(crate) fn begin(&mut self) {
         if !self.stamps {
-            // Without stamps our own clock is taken.
+            // Without timestamps the clock of this process is used.
             self.stamps = setsockopt(&self.socket, sockopt::ReceiveTimestampns, &true).is_ok();
         }
         while self.receive().is_ok() {}
@@ -148,7 +148,7 @@ impl Echo {
             .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    /// The next message, if one is there; `Ok(None)` is one that is not for a request of ours.
+    /// The next message; `Ok(None)` for one that answers no echo request, `EAGAIN` if none has arrived.
     pub(crate) fn receive(&mut self) -> Result<Option<Arrival>, Errno> {
         let mut control = nix::cmsg_space!(TimeSpec, i32);
         let (length, from, stamp, hops) = {
@@ -184,7 +184,7 @@ impl Echo {
             bytes: parsed.bytes,
             ttl,
             stamp,
-            complaint: parsed.complaint,
+            error: parsed.error,
         }))
     }
 }
@@ -195,7 +195,7 @@ impl AsFd for Echo {
     }
 }
 
-/// One request that is under way.
+/// One request that has been sent.
 pub(super) struct Sent {
     at: Instant,
     clock: SystemTime,
@@ -207,7 +207,7 @@ impl Sent {
         Self { at: Instant::now(), clock: SystemTime::now(), answered: false }
     }
 
-    /// The round-trip time by the kernel's stamp; by our own clock if the stamp's clock was set meanwhile.
+    /// The round-trip time by the kernel's timestamp; by the monotonic clock if the system time was set meanwhile.
     pub(super) fn rtt(&self, stamp: Option<Duration>) -> Duration {
         let elapsed = self.at.elapsed();
         let start = self.clock.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -219,36 +219,36 @@ struct Parsed {
     id: u16,
     seq: u16,
     bytes: usize,
-    complaint: Option<&'static str>,
+    error: Option<&'static str>,
 }
 
-/// An IPv4 datagram from a raw socket: the IP header comes with it.
+/// Parses an IPv4 datagram. A raw socket delivers it with the IP header.
 fn parse_v4(datagram: &[u8]) -> Option<(Parsed, Option<u8>)> {
     let ttl = datagram.get(8).copied();
     let icmp = datagram.get(header_length(datagram)?..)?;
     let parsed = match *icmp.first()? {
         0 => ids(icmp, None)?,
         kind @ (3 | 11) => {
-            // Behind the ICMP header stands the head of our own datagram.
+            // After the ICMP header comes the start of the datagram that caused the error.
             let ours = icmp.get(8..)?;
             let echo = ours.get(header_length(ours)?..)?;
             if *echo.first()? != 8 {
                 return None;
             }
-            ids(echo, Some(complaint_v4(kind, *icmp.get(1)?)))?
+            ids(echo, Some(error_v4(kind, *icmp.get(1)?)))?
         }
         _ => return None,
     };
     Some((parsed, ttl))
 }
 
-/// An ICMPv6 message: without the IP header.
+/// Parses an ICMPv6 message. A raw socket delivers it without the IP header.
 fn parse_v6(icmp: &[u8]) -> Option<Parsed> {
     match *icmp.first()? {
         129 => ids(icmp, None),
         kind @ (1..=3) => {
             let echo = icmp.get(8 + 40..)?;
-            (*echo.first()? == 128).then(|| ids(echo, Some(complaint_v6(kind, icmp[1]))))?
+            (*echo.first()? == 128).then(|| ids(echo, Some(error_v6(kind, icmp[1]))))?
         }
         _ => None,
     }
@@ -258,13 +258,13 @@ fn header_length(datagram: &[u8]) -> Option<usize> {
     Some(usize::from(datagram.first()? & 0x0f) * 4)
 }
 
-fn ids(icmp: &[u8], complaint: Option<&'static str>) -> Option<Parsed> {
+fn ids(icmp: &[u8], error: Option<&'static str>) -> Option<Parsed> {
     let word = |at: usize| Some(u16::from_be_bytes([*icmp.get(at)?, *icmp.get(at + 1)?]));
-    Some(Parsed { id: word(4)?, seq: word(6)?, bytes: icmp.len(), complaint })
+    Some(Parsed { id: word(4)?, seq: word(6)?, bytes: icmp.len(), error })
 }
 
-/// The words of `ping(8)` for RFC 792 and RFC 1812, section 5.2.7.1.
-fn complaint_v4(kind: u8, code: u8) -> &'static str {
+/// The text of `ping(8)` for an ICMP error (RFC 792; RFC 1812, section 5.2.7.1).
+fn error_v4(kind: u8, code: u8) -> &'static str {
     match (kind, code) {
         (3, 0) => "Destination Net Unreachable",
         (3, 1) => "Destination Host Unreachable",
@@ -280,8 +280,8 @@ fn complaint_v4(kind: u8, code: u8) -> &'static str {
     }
 }
 
-/// The words of `ping(8)` for RFC 4443, sections 3.1 to 3.3.
-fn complaint_v6(kind: u8, code: u8) -> &'static str {
+/// The text of `ping(8)` for an ICMPv6 error (RFC 4443, sections 3.1 to 3.3).
+fn error_v6(kind: u8, code: u8) -> &'static str {
     match (kind, code) {
         (1, 0) => "Destination unreachable: No route",
         (1, 1) => "Destination unreachable: Administratively prohibited",
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_packets_are_nobodys() {
+    fn truncated_packets_answer_no_request() {
         let unreachable: Vec<u8> =
             [&[0x45; 20][..], &[3, 1, 0, 0, 0, 0, 0, 0], &[0x45; 20], &[8, 0, 0, 0, 1, 2, 3, 4]].concat();
         assert!(parse_v4(&unreachable).is_some());

@@ -5,5 +5,5 @@ mod matrix;
 mod ping;
 
 pub(crate) use icmp::{Echo, Sockets};
-pub use matrix::{Pair, ping_all};
-pub use ping::{PingOptions, PingReply, PingReport};
+pub use matrix::{Node, Pair, PingAll, ping_all};
+pub use ping::{Ping, PingOptions, PingReply};

@@ -1,4 +1,4 @@
-//! Ping: echo requests at an interval, and a report that reads like `ping(8)`'s.
+//! Ping: echo requests at an interval, and a report that prints as `ping(8)` does.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::exec::readable;
 use crate::net::Net;
 
-/// How to ping.
+/// The options of a ping.
 #[derive(Clone, Debug)]
 pub struct PingOptions {
     /// Requests to send.
@@ -21,9 +21,9 @@ pub struct PingOptions {
     pub interval: Duration,
     /// Bytes of data in each.
     pub size: u16,
-    /// How long to wait for the last reply.
+    /// How long to wait for a reply to the last request.
     pub timeout: Duration,
-    /// Routers a request may cross, plus one.
+    /// Time to live of the requests: the routers that one may cross, plus one.
     pub ttl: Option<u8>,
 }
 
@@ -33,8 +33,8 @@ impl Default for PingOptions {
             count: 1,
             interval: Duration::from_millis(200),
             size: 56,
-            // The kernel gives up on ARP after 3 s (three requests a second apart) and then says "host unreachable":
-            // with less, a dead host would look like silence.
+            // ARP fails after 3 s (three requests, a second apart), and the kernel reports "host unreachable". With a
+            // shorter timeout there would be no reason.
             timeout: Duration::from_secs(4),
             ttl: None,
         }
@@ -44,36 +44,36 @@ impl Default for PingOptions {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PingReply {
-    /// Number of the request, from 1.
+    /// Sequence number of the request, from 1.
     pub seq: u16,
-    /// Who answered.
+    /// The address that answered.
     pub from: IpAddr,
     /// Bytes of the ICMP message.
     pub bytes: usize,
     /// Time to live of the reply.
     pub ttl: Option<u8>,
-    /// Round-trip time, from the kernel's receive stamp.
+    /// Round-trip time, by the kernel's receive timestamp.
     pub rtt: Duration,
-    /// The complaint that came instead of a reply.
+    /// The ICMP error that came instead of a reply.
     pub error: Option<String>,
-    /// A second reply to the same request.
+    /// Whether the same request was answered before.
     pub duplicate: bool,
 }
 
-/// What came of a ping.
+/// The result of a ping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PingReport {
-    /// Whom we asked.
+pub struct Ping {
+    /// The address that was pinged.
     pub target: IpAddr,
     /// Bytes of data in each request.
     pub size: u16,
-    /// Requests that left.
+    /// Requests that were sent.
     pub sent: u16,
     /// Requests that were answered.
     pub received: u16,
-    /// Replies and complaints in the order of their arrival.
+    /// Replies and ICMP errors, in the order of their arrival.
     pub replies: Vec<PingReply>,
-    /// Why there was no reply, if there was none.
+    /// Why there was no reply; none if there was one.
     pub error: Option<String>,
     /// The error number behind `error`.
     pub errno: Option<Errno>,
@@ -81,7 +81,7 @@ pub struct PingReport {
     pub elapsed: Duration,
 }
 
-impl PingReport {
+impl Ping {
     /// Whether every request was answered.
     #[must_use]
     pub fn ok(&self) -> bool {
@@ -130,7 +130,7 @@ impl fmt::Display for PingReply {
     }
 }
 
-/// Three significant digits, as `ping(8)` prints a time.
+/// A time with three significant digits, as `ping(8)` prints it.
 fn three_digits(ms: f64) -> String {
     match ms {
         ms if ms < 1.0 => format!("{ms:.3}"),
@@ -140,11 +140,11 @@ fn three_digits(ms: f64) -> String {
     }
 }
 
-impl fmt::Display for PingReport {
+impl fmt::Display for Ping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = self.target;
         if self.sent == 0 {
-            // The words of ping(8), which connects a socket before it sends.
+            // The text of ping(8), which connects a socket before it sends.
             return write!(f, "ping: connect: {}", self.error.as_deref().unwrap_or("nothing was sent"));
         }
         match target {
@@ -156,9 +156,9 @@ impl fmt::Display for PingReport {
         }
         writeln!(f, "\n--- {target} ping statistics ---")?;
         write!(f, "{} packets transmitted, {} received", self.sent, self.received)?;
-        let complaints = self.replies.iter().filter(|r| r.error.is_some()).count();
-        if complaints > 0 {
-            write!(f, ", +{complaints} errors")?;
+        let errors = self.replies.iter().filter(|r| r.error.is_some()).count();
+        if errors > 0 {
+            write!(f, ", +{errors} errors")?;
         }
         write!(f, ", {}% packet loss, time {}ms", (self.loss() * 100.0).round(), self.elapsed.as_millis())?;
         if let Some([min, mean, max, deviation]) = self.rtt_summary() {
@@ -171,19 +171,19 @@ impl fmt::Display for PingReport {
 }
 
 impl Net {
-    /// Pings `target`. What the network answers is a value; an error is only what kept us from asking.
+    /// Pings `target`. Any outcome on the network is a value.
     ///
     /// # Errors
-    /// When no socket can be opened, or Ctrl-C.
-    pub fn ping(&self, target: IpAddr, scope: u32, options: &PingOptions) -> Result<PingReport> {
+    /// If no socket can be opened, or `Interrupted`.
+    pub fn ping(&self, target: IpAddr, scope: u32, options: &PingOptions) -> Result<Ping> {
         let mut echo = self.echo_socket(target)?;
         echo.expect(usize::from(options.size));
         if let Some(ttl) = options.ttl {
             echo.set_ttl(u32::from(ttl))?;
         }
         let total = options.interval * u32::from(options.count) + options.timeout + Duration::from_secs(1);
-        let mut ping = Ping::new(socket_address(target, scope), self.echo.next_id(), options);
-        let report = self.wait(total, ping.run(&mut echo));
+        let mut exchange = Exchange::new(socket_address(target, scope), self.echo.next_id(), options);
+        let report = self.wait(total, exchange.run(&mut echo));
         if options.ttl.is_some() {
             echo.set_ttl(64)?;
         }
@@ -198,18 +198,19 @@ fn socket_address(target: IpAddr, scope: u32) -> SocketAddr {
     }
 }
 
-struct Ping<'a> {
+/// A ping that is under way.
+struct Exchange<'a> {
     to: SocketAddr,
     id: u16,
     options: &'a PingOptions,
     requests: Vec<Sent>,
     unanswered: u16,
-    report: PingReport,
+    report: Ping,
 }
 
-impl<'a> Ping<'a> {
+impl<'a> Exchange<'a> {
     fn new(to: SocketAddr, id: u16, options: &'a PingOptions) -> Self {
-        let report = PingReport {
+        let report = Ping {
             target: to.ip(),
             size: options.size,
             sent: 0,
@@ -222,7 +223,7 @@ impl<'a> Ping<'a> {
         Self { to, id, options, requests: Vec::new(), unanswered: 0, report }
     }
 
-    async fn run(&mut self, echo: &mut Echo) -> Result<PingReport> {
+    async fn run(&mut self, echo: &mut Echo) -> Result<Ping> {
         let start = Instant::now();
         echo.begin();
         for seq in 1..=self.options.count {
@@ -245,14 +246,14 @@ impl<'a> Ping<'a> {
         }
         self.report.elapsed = start.elapsed();
         if self.report.received == 0 && self.report.error.is_none() {
-            let complaint = self.report.replies.iter().find_map(|r| r.error.clone());
-            self.report.errno = Some(if complaint.is_some() { Errno::EHOSTUNREACH } else { Errno::ETIMEDOUT });
-            self.report.error = complaint.or_else(|| Some(format!("no reply within {:?}", self.options.timeout)));
+            let error = self.report.replies.iter().find_map(|r| r.error.clone());
+            self.report.errno = Some(if error.is_some() { Errno::EHOSTUNREACH } else { Errno::ETIMEDOUT });
+            self.report.error = error.or_else(|| Some(format!("no reply within {:?}", self.options.timeout)));
         }
         Ok(self.report.clone())
     }
 
-    /// Takes what arrives until `until`, or until all is answered if nothing more will be sent.
+    /// Takes what arrives before `until`. After the last request, returns as soon as every request is answered.
     async fn collect(&mut self, echo: &mut Echo, until: Instant, last: bool) -> Result<()> {
         loop {
             while let Ok(arrival) = echo.receive() {
@@ -278,8 +279,8 @@ impl<'a> Ping<'a> {
         let Some(index) = usize::from(arrival.seq).checked_sub(1).filter(|_| arrival.id == self.id) else { return };
         let Some(request) = self.requests.get_mut(index) else { return };
         let duplicate = request.answered;
-        let complaint = arrival.complaint.map(str::to_owned);
-        if complaint.is_none() && !duplicate {
+        let error = arrival.error.map(str::to_owned);
+        if error.is_none() && !duplicate {
             self.report.received += 1;
         }
         if !duplicate {
@@ -292,7 +293,7 @@ impl<'a> Ping<'a> {
             bytes: arrival.bytes,
             ttl: arrival.ttl,
             rtt: request.rtt(arrival.stamp),
-            error: complaint,
+            error,
             duplicate,
         });
     }

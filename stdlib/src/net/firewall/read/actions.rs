@@ -1,5 +1,5 @@
-//! The expressions that act with what registers hold: nat, queues, sets filled from packets, named objects, and a
-//! rule's comment.
+//! The expressions that act on the content of registers: NAT, queues, sets filled from packets, named objects; and
+//! the comment of a rule.
 
 use super::decode::{Decoder, slot};
 use super::parts::Part;
@@ -46,7 +46,7 @@ impl Decoder<'_> {
         self.push(object(set.object_type, &format!("{words} map {}", set.show(&parts))))
     }
 
-    /// `snat`, `dnat`, `masquerade` and `redirect`: where to, from registers.
+    /// `snat`, `dnat`, `masquerade` and `redirect`, with their target from registers.
     pub(super) fn nat(&mut self, name: &str, attrs: Attrs<'_>) -> Option<()> {
         let (verb, numbers) = match (name, attrs.u32(1)) {
             ("nat", Some(0)) => ("snat", [3, 4, 5, 6, 7]),
@@ -58,7 +58,7 @@ impl Decoder<'_> {
         let address = self.span(attrs.u32(address_low), attrs.u32(address_high), Kind::Address);
         let port = self.span(attrs.u32(port_low), attrs.u32(port_high), Kind::Number);
         let to = address_port(&address, &port);
-        // A table of both IP versions has to say which one the address belongs to (NFTA_NAT_FAMILY).
+        // In a table of both IP versions nft writes the version of the address (NFTA_NAT_FAMILY).
         let version = match attrs.u32(2) {
             Some(2) => "ip ",
             Some(10) => "ip6 ",
@@ -110,7 +110,7 @@ impl Decoder<'_> {
     }
 }
 
-/// Milliseconds in nft's words: `1h30m`, `10s`, `500ms`.
+/// A duration in nft's syntax: `1h30m`, `10s`, `500ms`.
 fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [

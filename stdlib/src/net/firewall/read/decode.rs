@@ -1,4 +1,4 @@
-//! Reads the expressions of a rule one after the other, as the kernel runs them: loads into registers, then
+//! Decodes the expressions of a rule one after the other, as the kernel runs them: loads into registers, then
 //! comparisons of registers.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::net::firewall::wire::Attrs;
 /// A load is never longer than a register file of 64 bytes (`NFT_DATA_VALUE_MAXLEN`).
 const REGISTERS: usize = 64;
 
-/// The state of reading one rule.
+/// The state of decoding one rule.
 pub(super) struct Decoder<'a> {
     pub(super) family: u8,
     table: &'a str,
@@ -31,7 +31,7 @@ impl<'a> Decoder<'a> {
         Self { family, table, sets, registers: BTreeMap::new(), parts: Parts::new(family) }
     }
 
-    /// Reads one expression (its numbers are in include/uapi/linux/netfilter, `nf_tables.h`).
+    /// Decodes one expression (its attributes are in include/uapi/linux/netfilter, `nf_tables.h`).
     pub(super) fn expression(&mut self, name: &str, attrs: Attrs<'_>) {
         let register = |kind| attrs.u32(kind).map(slot);
         let known = match name {
@@ -102,7 +102,7 @@ impl<'a> Decoder<'a> {
                     info,
                     self.parts.ip6() == Some(true),
                 );
-                // `multiport` has ports of whatever protocol the rule has asked for before.
+                // The ports of `multiport` are of the protocol that the rule required before.
                 if let Some((ports, protocol)) =
                     part.text.strip_prefix("th ").zip(symbol(PROTOCOLS, self.parts.protocol.unwrap_or_default()))
                 {
@@ -113,19 +113,25 @@ impl<'a> Decoder<'a> {
             _ => stateful(name, attrs).and_then(|part| self.push(part)),
         };
         if known.is_none() {
-            // What it would have written is unknown, so no register can be trusted to hold what it held.
+            // An unknown expression may have written any register.
             self.registers.clear();
             self.parts.push(Part::new(format!("<{name}>")));
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "ends the readers, which answer whether they understood")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the last step of the decoders, which return whether they know the expression"
+    )]
     pub(super) fn push(&mut self, part: Part) -> Option<()> {
         self.parts.push(part);
         Some(())
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "ends the readers, which answer whether they understood")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the last step of the decoders, which return whether they know the expression"
+    )]
     fn load(&mut self, to: u32, operand: Operand) -> Option<()> {
         self.registers.insert(to, operand);
         Some(())
@@ -250,7 +256,7 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
-    /// The operands in `length` bytes of registers: a concatenation begins each part at a 32-bit register.
+    /// The operands in `length` bytes of registers. Each part of a concatenation starts at a 32-bit register.
     pub(super) fn gather(&self, from: u32, length: usize) -> Option<(String, Vec<sets::Part>)> {
         let (mut words, mut parts, mut at, mut left) = (Vec::new(), Vec::new(), from, length.min(REGISTERS));
         loop {
@@ -311,7 +317,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The first 32-bit register of a register: 1 to 4 are the old names of four each (enum `nft_registers`).
+/// The first 32-bit register of a register: 1 to 4 are the old names of groups of four (enum `nft_registers`).
 pub(super) fn slot(register: u32) -> u32 {
     if register < 8 { register.saturating_sub(1) * 4 } else { register - 8 }
 }

@@ -1,11 +1,11 @@
-//! The header fields a rule can load, and the keys of `meta` and `ct`.
+//! The header fields that a rule can load, and the keys of `meta` and `ct`.
 
 use super::values::{
     ADDRESS_TYPES, ARP, DIRECTIONS, DSCP, ETHERTYPES, FAMILIES, FLAGS, ICMP, ICMP6, Kind, LINK_TYPES, PACKETS,
     PROTOCOLS, STATES, STATUSES,
 };
 
-/// A field of a header: nft's name, where it begins and how long it is, both in bits.
+/// A field of a header: nft's name, its offset and its length in bits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -106,7 +106,7 @@ const IGMP: &[Field] = &[field("igmp type", 0, 8, Number), field("igmp group", 3
 const ESP: &[Field] = &[field("esp spi", 0, 32, Number), field("esp sequence", 32, 32, Number)];
 const AH: &[Field] = &[field("ah nexthdr", 0, 8, Symbol(PROTOCOLS)), field("ah spi", 32, 32, Number)];
 
-/// The header at a payload base, as far as the rule has said which protocol it is.
+/// The fields of the header at a payload base, by the protocols that the rule requires.
 pub(super) fn header(base: u32, ethertype: Option<u128>, protocol: Option<u128>) -> &'static [Field] {
     match (base, ethertype, protocol) {
         (0, _, _) => ETHER,
@@ -128,9 +128,8 @@ pub(super) fn header(base: u32, ethertype: Option<u128>, protocol: Option<u128>)
     }
 }
 
-/// What `bits` bits from `offset` hold: neighbouring fields (nft loads `tcp sport 1 tcp dport 2` at once), the last
-/// one perhaps an address
-/// cut at a whole byte (a `/8` loads one byte).
+/// The fields in `bits` bits from `offset`: neighbouring ones (nft loads `tcp sport 1 tcp dport 2` at once), of which the
+/// last may be an address cut at a whole byte (a `/8` loads one byte).
 pub(super) fn tile(header: &'static [Field], offset: u32, bits: u32) -> Option<Vec<&'static Field>> {
     let end = offset.checked_add(bits)?;
     let mut found = Vec::new();
@@ -207,7 +206,7 @@ pub(super) fn ct(key: u32) -> Option<(&'static str, Kind, bool)> {
     })
 }
 
-/// What `fib` answers (enum `nft_fib_result`); `present` asks only whether there is a route.
+/// The result of `fib` (enum `nft_fib_result`); with the flag `present` (bit 5), whether there is a route.
 pub(super) fn fib(result: u32, flags: u32) -> Option<(String, Kind)> {
     let asked = ["saddr", "daddr", "mark", "iif", "oif"].iter().enumerate();
     let words: Vec<&str> = asked.filter(|(bit, _)| flags >> bit & 1 == 1).map(|(_, word)| *word).collect();

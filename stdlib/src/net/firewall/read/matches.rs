@@ -1,4 +1,4 @@
-//! Names a comparison: in nft's words, in its column, and in iptables' words.
+//! Comparisons: their text in nft's syntax, their column, their text in iptables' words.
 
 use super::operand::Operand;
 use super::parts::{Classic, Part, Place};
@@ -40,7 +40,7 @@ pub(super) fn name_match(rule: &mut Parts, operand: &Operand, op: Op, low: &[u8]
         rule.push(masked(operand, op, low));
         return;
     }
-    // nft writes a range as two comparisons with the same register; one match says it better.
+    // nft compiles a range into two comparisons of the same register; they are joined here.
     if op == Op::LessEqual
         && let Some(first) = rule.list.pop_if(|part| part.text.starts_with(&format!("{} >= ", operand.words)))
     {
@@ -58,14 +58,14 @@ pub(super) fn name_match(rule: &mut Parts, operand: &Operand, op: Op, low: &[u8]
     let whole = payload
         .is_some_and(|payload| payload.fields.iter().map(|field| field.bits).sum::<u32>() as usize == low.len() * 8);
     match payload.map(|payload| payload.fields.as_slice()) {
-        // Several fields loaded at once can be told apart if all of them have to be equal.
+        // Fields that were loaded at once can be written one by one if all are compared for equality.
         Some([_, _, ..]) if whole && op == Op::Equal && low.len() <= 16 => {
             for (field, value) in operand.split(low) {
                 rule.learn(field.name, number(&value, false));
                 rule.push(plain(field.name, field.kind, op, &field.kind.show(&value, false), false));
             }
         }
-        // The first bytes of an address are a prefix.
+        // A comparison of the first bytes of an address is one of a prefix.
         Some([field]) if field.kind == Kind::Address && low.len() * 8 < field.bits as usize => {
             let mut address = low.to_vec();
             address.resize(field.bits as usize / 8, 0);
@@ -82,7 +82,7 @@ pub(super) fn name_match(rule: &mut Parts, operand: &Operand, op: Op, low: &[u8]
     }
 }
 
-/// A comparison of bits that a mask leaves.
+/// A comparison of masked bits.
 fn masked(operand: &Operand, op: Op, value: &[u8]) -> Part {
     let words = &operand.words;
     if let Some((field, shift)) = operand.cut() {
@@ -121,7 +121,7 @@ fn masked(operand: &Operand, op: Op, value: &[u8]) -> Part {
     Part { classic, ..Part::new(text) }
 }
 
-/// A match of a field with a value already in words.
+/// A comparison of a field with a value that is text already.
 fn plain(words: &str, kind: Kind, op: Op, value: &str, range: bool) -> Part {
     let sign = match (op, kind) {
         (Op::Equal, Kind::Bits(_)) => "== ".to_owned(),
@@ -165,7 +165,7 @@ fn classic(words: &str, not: &str, value: &str, range: bool) -> Classic {
     }
 }
 
-/// A match of an operand with a set. A named set is short enough for a column.
+/// A lookup of an operand in a set. Only a named set is short enough for a column.
 pub(super) fn member(words: &str, op: Op, set: &str, anonymous: bool) -> Part {
     let part =
         if op == Op::Differ { Part::new(format!("{words} != {set}")) } else { Part::new(format!("{words} {set}")) };

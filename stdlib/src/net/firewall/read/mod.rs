@@ -21,13 +21,11 @@ use sets::Set;
 
 /// Reads all tables, chains and rules, and the sets they need.
 ///
-/// `dump` sends one request with `NLM_F_DUMP` and returns all replies; the caller owns socket, deadline, retries of
-/// interrupted dumps, errors.
-/// Like `nft list ruleset`.
+/// Like `nft list ruleset`. `dump` sends one request with `NLM_F_DUMP` and returns all replies; socket, deadline and
+/// retries of interrupted dumps are the caller's.
 ///
 /// # Errors
-///
-/// What `dump` returns. A set that went away between two requests is `ENOENT`: read again.
+/// What `dump` returns. `ENOENT` means that a set was deleted between two requests: read again.
 pub fn read<E>(mut dump: impl FnMut(Message) -> Result<Vec<Message>, E>) -> Result<Firewall, E> {
     let mut firewall = Firewall::default();
     let tables = dump(Message::request(libc::NFT_MSG_GETTABLE, 0, &[]))?;
@@ -58,7 +56,7 @@ pub fn read<E>(mut dump: impl FnMut(Message) -> Result<Vec<Message>, E>) -> Resu
     Ok(firewall)
 }
 
-/// The sets of all tables; the elements only of those that are part of a rule.
+/// Reads the sets of all tables, and the elements of the anonymous ones, which are part of a rule.
 fn read_sets<E>(dump: &mut impl FnMut(Message) -> Result<Vec<Message>, E>) -> Result<Vec<Set>, E> {
     let messages = dump(Message::request(libc::NFT_MSG_GETSET, 0, &[]))?;
     let messages = messages.iter().filter(|message| message.is(libc::NFT_MSG_NEWSET));
@@ -91,7 +89,7 @@ fn family(number: u8) -> String {
     }
 }
 
-/// A chain from its attributes (enum `nft_chain_attributes`).
+/// Decodes a chain from its attributes (enum `nft_chain_attributes`).
 fn chain(message: &Message) -> Option<Chain> {
     let attrs = message.attrs();
     let hook = attrs.get(4).map(|bytes| hook(message.family, Attrs(bytes), attrs.text(7)));
@@ -101,7 +99,7 @@ fn chain(message: &Message) -> Option<Chain> {
 }
 
 fn hook(family: u8, attrs: Attrs<'_>, kind: Option<String>) -> Hook {
-    // The same number means another hook in the families that hang at a device (include/uapi/linux/netfilter.h).
+    // The meaning of the number depends on the family (include/uapi/linux/netfilter.h).
     let names: &[&str] = match libc::c_int::from(family) {
         libc::NFPROTO_NETDEV => &["ingress", "egress"],
         libc::NFPROTO_ARP => &["input", "output", "forward"],
@@ -114,7 +112,7 @@ fn hook(family: u8, attrs: Attrs<'_>, kind: Option<String>) -> Hook {
     Hook { name, kind: kind.unwrap_or_default(), priority: attrs.u32(2).unwrap_or_default().cast_signed(), device }
 }
 
-/// A rule from its attributes (enum `nft_rule_attributes`).
+/// Decodes a rule from its attributes (enum `nft_rule_attributes`).
 fn rule(message: &Message, table: &str, sets: &[Set]) -> Rule {
     let attrs = message.attrs();
     let mut decoder = Decoder::new(message.family, table, sets);
@@ -126,7 +124,7 @@ fn rule(message: &Message, table: &str, sets: &[Set]) -> Rule {
     Rule { ip6, ..parts::assemble(attrs.u64(3).unwrap_or_default(), decoder.parts.list) }
 }
 
-/// The kernel counts the rules of a chain among its uses too (net/netfilter, `nf_tables_newrule`).
+/// Subtracts a chain's own rules, which the kernel counts as uses of it (net/netfilter, `nf_tables_newrule`).
 fn count_references(table: &mut Table) {
     for chain in &mut table.chains {
         chain.references = chain.references.saturating_sub(chain.rules.len());

@@ -1,10 +1,10 @@
-//! What a register holds while a rule is read, and how it is named.
+//! The content of a register while a rule is decoded, and its text.
 
 use super::fields::Field;
 use super::sets::Part;
 use super::values::{Kind, bytes, number};
 
-/// The content of a register: a field, a key of `meta` or `ct`, a constant, the answer of a map.
+/// The content of a register: a field, a key of `meta` or `ct`, a constant, the result of a map.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
     pub(super) words: String,
@@ -19,7 +19,7 @@ pub(super) struct Operand {
     pub(super) constant: Option<Vec<u8>>,
 }
 
-/// Where in the packet it comes from, and the fields that lie there.
+/// Where in the packet a load reads, and the fields there.
 #[derive(Clone, Debug)]
 pub(super) struct Payload {
     pub(super) header: &'static [Field],
@@ -36,7 +36,7 @@ impl Operand {
         Self { constant: Some(value.to_vec()), ..Self::new("", Kind::Hex, false, value.len()) }
     }
 
-    /// The operand as it is used in an expression; a constant as a value of `kind`.
+    /// The text of the operand in an expression; a constant is written as a value of `kind`.
     pub(super) fn show(&self, kind: Kind, host: bool) -> String {
         match (&self.constant, &self.mask) {
             (Some(value), _) => kind.show(value, host),
@@ -53,8 +53,8 @@ impl Operand {
         }
     }
 
-    /// The field that a mask cuts out of a loaded byte or two, and how far it lies from the right: `ip dscp` is `byte
-    /// & 0xfc`.
+    /// The field that a mask cuts out of the loaded bytes, and its distance from the lowest bit: `ip dscp` is
+    /// `byte & 0xfc`.
     pub(super) fn cut(&self) -> Option<(&'static Field, u32)> {
         let payload = self.payload.as_ref()?;
         let (mask, xor) = self.mask.as_ref()?;
@@ -73,7 +73,7 @@ impl Operand {
             .map(|field| (field, shift))
     }
 
-    /// The length of the prefix a mask keeps of an address.
+    /// The length of the prefix that a mask keeps of an address.
     pub(super) fn prefix(&self) -> Option<u32> {
         let (mask, xor) = self.mask.as_ref()?;
         let bits = u32::try_from(mask.len() * 8).ok().filter(|bits| (1..=128).contains(bits))?;
@@ -83,7 +83,7 @@ impl Operand {
         (self.kind == Kind::Address && number(xor, false) == 0 && solid).then_some(ones)
     }
 
-    /// The operand as a part of a set's key: its name, and how a key is written.
+    /// The operand as a part of a set's key: its text, and how values of it are written.
     pub(super) fn part(&self) -> (String, Part) {
         let length = self.length;
         if let Some((field, shift)) = self.cut() {
@@ -92,7 +92,7 @@ impl Operand {
         (self.show(self.kind, self.host), Part { kind: self.kind, host: self.host, shift: 0, length })
     }
 
-    /// The fields of a load and the value each is compared with.
+    /// The fields of a load, each with the value that it is compared with.
     pub(super) fn split(&self, value: &[u8]) -> Vec<(&'static Field, Vec<u8>)> {
         let fields = self.payload.as_ref().map(|payload| payload.fields.as_slice()).unwrap_or_default();
         let whole = number(value, false);

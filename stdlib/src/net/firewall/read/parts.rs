@@ -1,14 +1,14 @@
-//! What one expression of a rule comes to, and how the pieces of a rule become its columns.
+//! The parts of a rule, one for each expression that is written, and their assembly into columns.
 
 use crate::net::firewall::model::Rule;
 
-/// A piece of a rule: its words in nft's language, its column, its words in iptables' language.
+/// A part of a rule: its text in nft's syntax, its column, its text in iptables' words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) text: String,
     pub(super) place: Place,
     pub(super) classic: Classic,
-    /// A match that a later one implies (`meta l4proto tcp` before `tcp dport`): nft does not write it.
+    /// Whether a later part implies it (`tcp dport` implies `meta l4proto tcp`): then nft does not write it.
     pub(super) implied: bool,
 }
 
@@ -19,7 +19,7 @@ pub(super) enum Place {
     Prot(String),
     Source(String),
     Destination(String),
-    /// The target, and what nft says about it besides.
+    /// The target, and its options in nft's syntax.
     Target(String, String),
     Counter {
         packets: u64,
@@ -27,16 +27,16 @@ pub(super) enum Place {
     },
 }
 
-/// A piece as `iptables -L -n` words it.
+/// The text of a part in `iptables -L -n`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Classic {
-    /// iptables has no words of its own for it.
+    /// The same as nft's.
     #[default]
     Same,
-    /// `iptables -L` does not show it: interfaces and counters need `-v`.
+    /// None: `iptables -L` shows interfaces and counters only with `-v`.
     Nothing,
     Words(String),
-    /// A part of the match `tcp` or `udp`, which is written once, in a fixed order.
+    /// One of the words of the match `tcp` or `udp`, which iptables writes once, in a fixed order.
     Transport {
         protocol: &'static str,
         slot: usize,
@@ -60,7 +60,7 @@ impl Part {
     }
 }
 
-/// Puts the pieces into columns. A second claim on a column goes to `extra`, so that nothing is lost.
+/// Assembles the columns of a rule. The second part for the same column goes to `extra`, so that none is lost.
 pub(super) fn assemble(handle: u64, parts: Vec<Part>) -> Rule {
     let mut rule = Rule { handle, opt: "--".to_owned(), ..Rule::default() };
     let texts = parts.iter().filter(|part| !part.implied && !part.text.is_empty());
@@ -129,7 +129,7 @@ impl Words {
     }
 }
 
-/// Adds a word to the match `protocol`, which stands where its first part stood.
+/// Adds a word to the match `protocol`, which is written where its first word came.
 fn transport(all: &mut Vec<Words>, protocol: &'static str, slot: usize, words: String) {
     let mine = |entry: &&mut Words| matches!(entry, Words::Transport(name, _) if *name == protocol);
     if let Some(Words::Transport(_, slots)) = all.iter_mut().find(mine) {

@@ -1,10 +1,10 @@
-//! Sets and maps: the named ones are only named in a rule, the anonymous ones are part of it.
+//! Sets and maps. A rule shows the name of a named one, and the elements of an anonymous one.
 
 use super::statements::verdict;
 use super::values::{self, Kind, number};
 use crate::net::firewall::wire::Attrs;
 
-/// A set as far as the rules that look into it need it.
+/// A set, as far as the rules that look it up require.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Set {
     pub(super) family: u8,
@@ -23,7 +23,7 @@ struct Element {
     key: Vec<u8>,
     end: Option<Vec<u8>>,
     data: Option<Data>,
-    /// The first key behind an interval (`NFT_SET_ELEM_INTERVAL_END`).
+    /// Whether the key is the first one after an interval (`NFT_SET_ELEM_INTERVAL_END`).
     closes: bool,
     catch_all: bool,
 }
@@ -39,13 +39,13 @@ enum Data {
 pub(super) struct Part {
     pub(super) kind: Kind,
     pub(super) host: bool,
-    /// A field of less than a byte is compared where it stands: so far left.
+    /// The distance of a field of less than a byte from the lowest bit.
     pub(super) shift: u32,
     pub(super) length: usize,
 }
 
 impl Set {
-    /// From the attributes of a set (enum `nft_set_attributes`).
+    /// Decodes a set from its attributes (enum `nft_set_attributes`).
     pub(super) fn new(family: u8, attrs: Attrs<'_>) -> Option<Self> {
         let length = |kind| attrs.u32(kind).and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         Some(Self {
@@ -61,7 +61,7 @@ impl Set {
         })
     }
 
-    /// Whether the set was written inside a rule (`NFT_SET_ANONYMOUS`), so that its name says nothing.
+    /// Whether the set was written inside a rule (`NFT_SET_ANONYMOUS`): then its name is not shown.
     pub(super) fn anonymous(&self) -> bool {
         self.flags & 1 != 0
     }
@@ -93,13 +93,13 @@ impl Set {
         Kind::of_type(self.data_type)
     }
 
-    /// The set as a rule names it: `@name`, or what is in it.
+    /// The text of the set in a rule: `@name`, or its elements.
     pub(super) fn show(&self, parts: &[Part]) -> String {
         if !self.anonymous() {
             return format!("@{}", self.name);
         }
         let mut elements: Vec<&Element> = self.elements.iter().collect();
-        // The kernel lists a hash as it lies and intervals backwards; nft sorts by value, and so do we.
+        // The kernel lists a hash in no order and intervals backwards. nft sorts by value.
         let order = |element: &Element| {
             let host = !self.intervals() && parts.first().is_some_and(|part| part.host);
             (
@@ -150,7 +150,7 @@ impl Set {
     }
 }
 
-/// A key, part by part. Each part of a concatenation begins at a 32-bit register.
+/// The text of a key, part by part. Each part of a concatenation starts at a 32-bit register.
 fn key(key: &[u8], end: Option<&[u8]>, parts: &[Part]) -> String {
     let mut at = 0_usize;
     let mut words = Vec::new();

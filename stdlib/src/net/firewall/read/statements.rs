@@ -1,4 +1,4 @@
-//! The expressions that act: verdicts, counters, limits, logging, rejecting.
+//! The expressions that act without registers: verdicts, counters, limits, logging, rejecting.
 
 use super::parts::{Classic, Part, Place};
 use super::values::symbol;
@@ -21,7 +21,7 @@ pub(super) fn verdict(data: Attrs<'_>) -> Part {
     }
 }
 
-/// The expressions that keep a state, which a set can hold for each of its elements too.
+/// The expressions with a state, which the elements of a set can have too.
 pub(super) fn stateful(name: &str, attrs: Attrs<'_>) -> Option<Part> {
     let inverted = |kind| if attrs.u32(kind).is_some_and(|flags| flags & 1 != 0) { "over " } else { "" };
     Some(match name {
@@ -57,13 +57,13 @@ fn limit(attrs: Attrs<'_>) -> Part {
         let burst = if burst == 0 { String::new() } else { format!(" burst {}", size(u64::from(burst))) };
         return Part::new(format!("limit rate {over}{}/{unit}{burst}", size(rate)));
     }
-    // 5 is what nft and iptables take if nothing is said, and what nft 1.0.6 leaves out.
+    // 5 is the default of nft and iptables, and nft 1.0.6 does not write it.
     let words = if burst == 5 { String::new() } else { format!(" burst {burst} packets") };
     Part::new(format!("limit rate {over}{rate}/{unit}{words}"))
         .classic(format!("limit: {kind} {rate}/{short} burst {burst}"))
 }
 
-/// Bytes in the largest unit that divides them, as nft writes them.
+/// A size in the largest unit that divides it, as nft writes it.
 fn size(bytes: u64) -> String {
     match bytes {
         bytes if bytes > 0 && bytes.is_multiple_of(1 << 20) => format!("{} mbytes", bytes >> 20),
@@ -145,9 +145,8 @@ const ICMP6: &[(u128, &str)] = &[
 const ICMPX: &[(u128, &str)] =
     &[(0, "no-route"), (1, "port-unreachable"), (2, "host-unreachable"), (3, "admin-prohibited")];
 
-/// A reject statement (enum `nft_reject_attributes`). `ip6`: which ICMP the number belongs to; `plain`: a table of
-/// one IP version, where
-/// "port unreachable" goes without saying.
+/// A reject statement (enum `nft_reject_attributes`). `ip6`: whether the code is of ICMPv6; `plain`: whether the table
+/// is of one IP version, where nft does not write "port unreachable".
 pub(super) fn reject(attrs: Attrs<'_>, ip6: bool, plain: bool) -> Part {
     let code = attrs.get(2).and_then(|bytes| bytes.first()).copied().unwrap_or_default();
     let named = |table| symbol(table, u128::from(code)).unwrap_or_else(|| code.to_string());
@@ -169,7 +168,7 @@ pub(super) fn nat_flags(flags: u32) -> String {
     words.join(",")
 }
 
-/// An address and a port as nft writes them behind `to`.
+/// An address and a port as nft writes them after `to`.
 pub(super) fn address_port(address: &str, port: &str) -> String {
     match (address, port) {
         (address, "") => address.to_owned(),

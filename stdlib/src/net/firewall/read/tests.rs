@@ -1,4 +1,4 @@
-//! What needs no kernel: broken bytes never panic, and the arithmetic of values.
+//! Tests without a kernel: broken bytes do not panic; the arithmetic of values.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,7 @@ impl Random {
         (0..self.next(40)).map(|_| u8::try_from(self.next(256)).unwrap()).collect()
     }
 
-    /// A value as the kernel might write it: a small number, any number, nested attributes, or noise.
+    /// A value in a form of the kernel: a small number, any number, nested attributes; or random bytes.
     fn value(&mut self, depth: usize) -> Vec<u8> {
         match self.next(if depth == 0 { 4 } else { 6 }) {
             0 => self.bytes(),
@@ -158,7 +158,7 @@ fn random_rules_do_not_panic() {
         understood += firewall.tables[0].chains[0].rules.iter().filter(|rule| !rule.text.contains('<')).count();
         let _ = firewall.to_string();
     }
-    // If next to nothing were understood, the trial would not reach the code it is for.
+    // If few rules were decoded, the test would not reach the code that it is for.
     assert!(understood > 1_500, "{understood}");
 }
 

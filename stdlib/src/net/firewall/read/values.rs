@@ -1,10 +1,10 @@
-//! How a constant in a rule is written: by the kind of thing it is compared with.
+//! The text of a constant in a rule, by the kind of the field that it is compared with.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::net::firewall::wire::text;
 
-/// What a field holds, and with it how a value of it is written.
+/// The kind of a field, which decides how its values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Address,
@@ -17,11 +17,11 @@ pub(super) enum Kind {
     Missing,
     Hour,
     Hex,
-    /// Words for some numbers; the others stay numbers.
+    /// A word for each known number; other values are decimal.
     Symbol(&'static [(u128, &'static str)]),
-    /// Like `Symbol`, in hexadecimal without a word.
+    /// A word for each known number; other values are hexadecimal, with that many digits.
     HexSymbol(&'static [(u128, &'static str)], usize),
-    /// One word a bit.
+    /// A word for each bit.
     Bits(&'static [(u128, &'static str)]),
 }
 
@@ -187,18 +187,17 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Kind {
-    /// The value `bytes` in nft's words.
+    /// The text of the value `bytes` in nft's syntax.
     pub(super) fn show(self, bytes: &[u8], host: bool) -> String {
         let value = number(bytes, host);
         match self {
             Self::Address => address(bytes),
             Self::Ether => bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"),
             Self::Mark => format!("{value:#010x}"),
-            // A comparison with fewer bytes than a name and its NUL is a prefix: nft writes `eth*`.
+            // Fewer bytes than a name and its NUL are a prefix, which nft writes as `eth*`.
             Self::Name if !bytes.contains(&0) && bytes.len() < libc::IFNAMSIZ => format!("\"{}*\"", text(bytes)),
             Self::Name => format!("\"{}\"", text(bytes)),
-            // In every namespace the loopback device has index 1 (drivers/net/loopback.c); the other names are not in
-            // the rule.
+            // The rule has the index, not the name. Only `lo` has a fixed one (drivers/net/loopback.c).
             Self::Index if value == 1 => "\"lo\"".to_owned(),
             Self::Number | Self::Index => value.to_string(),
             Self::Boolean => if value == 0 { "0" } else { "1" }.to_owned(),
@@ -213,7 +212,7 @@ impl Kind {
         }
     }
 
-    /// From `low` to `high`: a prefix if an address range is one, one value if they are the same.
+    /// The text of the range from `low` to `high`: one value, a prefix, or both ends.
     pub(super) fn range(self, low: &[u8], high: &[u8], host: bool) -> String {
         if low == high {
             return self.show(low, host);
@@ -244,7 +243,7 @@ impl Kind {
         parts.into_iter().map(kind).collect()
     }
 
-    /// How many bytes a value of this kind has, if that is known without the field.
+    /// The length of a value of this kind in bytes, as far as the kind alone decides it.
     pub(super) fn length(self, ip6: bool) -> usize {
         match self {
             Self::Address if ip6 => 16,

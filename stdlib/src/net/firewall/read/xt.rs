@@ -1,12 +1,11 @@
-//! The matches and targets of `x_tables` that `iptables` puts into `nf_tables` as they are: their structs, in the
-//! kernel's own byte order.
+//! The matches and targets of `x_tables`, which `iptables` puts into `nf_tables` as structs in host byte order.
 
 use super::parts::{Classic, Part, Place};
 use super::statements::{address_port, log_words, nat_flags};
 use super::values::{ADDRESS_TYPES, FLAGS, ICMP, ICMP6, address, flags, symbol};
 use crate::net::firewall::wire::text;
 
-/// A struct of the kernel, read field by field; outside of it everything is absent.
+/// A struct of the kernel, read field by field. A field outside the bytes is absent.
 #[derive(Clone, Copy)]
 struct Bytes<'a>(&'a [u8]);
 
@@ -32,7 +31,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// A match or target by name and revision; `<xt NAME>` if its struct is not known here.
+/// Decodes a match or target by name and revision; `<xt NAME>` if its struct is unknown.
 pub(super) fn decode(target: bool, name: &str, revision: Option<u32>, info: &[u8], ip6: bool) -> Part {
     let info = Bytes(info);
     let known = match (target, name, revision.unwrap_or_default()) {
@@ -61,7 +60,7 @@ pub(super) fn decode(target: bool, name: &str, revision: Option<u32>, info: &[u8
         let unknown = Part::new(format!("<xt {name}>"));
         if target { unknown.target(name, format!("<xt {name}>")) } else { unknown }
     });
-    // A target without words of its own still names itself in the first column.
+    // A target that is not decoded still shows its name in the first column.
     match part.place {
         Place::Extra if target => Part { place: Place::Target(name.to_owned(), part.text.clone()), ..part },
         _ => part,
@@ -71,12 +70,11 @@ pub(super) fn decode(target: bool, name: &str, revision: Option<u32>, info: &[u8
 /// `struct xt_conntrack_mtinfo3`: eight addresses, then times, ports, and from 146 on the flags and the states.
 fn conntrack(info: Bytes<'_>) -> Option<Part> {
     let (what, inverted, states) = (info.u16(146)?, info.u16(148)?, info.u16(150)?);
-    // Bit 13 says that it was asked for with `-m state`; of the other things it can match, only the state is known
-    // here.
+    // Bit 13 means that the rule was written with `-m state`. Of the other fields only the state is decoded.
     if what & !0x2000 != 1 {
         return None;
     }
-    // In iptables' own order; SNAT and DNAT are states only there.
+    // In iptables' order. SNAT and DNAT are states only in iptables.
     let names = [
         (1, "INVALID"),
         (8, "NEW"),
@@ -145,7 +143,7 @@ fn icmp(info: Bytes<'_>, name: &str, nft: &str, table: &[(u128, &str)]) -> Optio
     Some(Part::new(text).classic(classic))
 }
 
-/// One side of a port match: nft's words, iptables' words; nothing if it matches every port.
+/// One side of a port match, in nft's and in iptables' words; empty if it matches every port.
 fn ports(info: Bytes<'_>, offset: usize, not: bool, nft: &str, name: &str) -> Option<(String, String)> {
     let (low, high) = (info.u16(offset)?, info.u16(offset + 2)?);
     if (low, high) == (0, u16::MAX) && !not {
@@ -243,7 +241,7 @@ fn log(info: Bytes<'_>) -> Option<Part> {
     Some(part.classic(format!("LOG flags {flags} level {level}{words}")))
 }
 
-/// `struct ipt_reject_info` and `ip6t_reject_info`: one number each, and not the number of ICMP.
+/// `struct ipt_reject_info` and `ip6t_reject_info`: one number, which is not the ICMP code.
 fn reject(info: Bytes<'_>, ip6: bool) -> Option<Part> {
     const WITH: &[(&str, &str)] = &[
         ("icmp-net-unreachable", "icmp net-unreachable"),
@@ -274,9 +272,8 @@ fn reject(info: Bytes<'_>, ip6: bool) -> Option<Part> {
     Some(part.classic(format!("reject-with {classic}")))
 }
 
-/// The nat targets. Old revisions have `struct nf_nat_ipv4_multi_range_compat` (a count, then one range of IPv4),
-/// newer ones and those of
-/// IPv6 `struct nf_nat_range` or `nf_nat_range2`.
+/// The NAT targets. Old revisions have `struct nf_nat_ipv4_multi_range_compat` (a count, then one range of IPv4), newer
+/// ones and IPv6 have `struct nf_nat_range` or `nf_nat_range2`.
 fn nat(info: Bytes<'_>, verb: &str, newer: bool, ip6: bool) -> Option<Part> {
     let length = if ip6 { 16 } else { 4 };
     let (flags, low, high, ports) = if newer || ip6 {
@@ -303,7 +300,7 @@ fn nat(info: Bytes<'_>, verb: &str, newer: bool, ip6: bool) -> Option<Part> {
     Some(Part::new(format!("{verb} {rest}").trim_end()).target(&verb.to_uppercase(), rest).classic(classic))
 }
 
-/// `struct xt_mark_tginfo2`: `(mark & !mask) ^ value`, which iptables names by what it comes to.
+/// `struct xt_mark_tginfo2`: `(mark & !mask) ^ value`, which iptables names by its effect.
 fn mark(info: Bytes<'_>) -> Option<Part> {
     let (value, mask) = (info.u32(0)?, info.u32(4)?);
     let (nft, classic) = match (value, mask) {
