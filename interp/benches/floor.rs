@@ -130,7 +130,7 @@ fn whole() -> Fallible<u8> {
             worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
         })
     });
-    status.map_err(|error| format!("{error}: {}", error.hint.as_deref().unwrap_or_default()).into())
+    status.map_err(|error| format!("{error}: {}", error.hint_text().unwrap_or_default()).into())
 }
 
 fn complain(text: &str) {

@@ -2,6 +2,7 @@
 
 mod addr;
 mod bridge;
+mod errors;
 mod firewall;
 mod link;
 mod namespace;

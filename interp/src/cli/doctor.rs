@@ -39,7 +39,7 @@ pub(super) fn main() -> u8 {
         Ok(status) => status,
         Err(error) => {
             row("lab", "", &format!("no: {error}"));
-            row("", "", error.hint.as_deref().unwrap_or_default());
+            row("", "", &error.hint_text().unwrap_or_default());
             FORBIDDEN
         }
     }
@@ -47,18 +47,18 @@ pub(super) fn main() -> u8 {
 
 fn in_the_lab() -> u8 {
     row("lab", "", "yes: user, mount, pid, net, uts and ipc namespaces, with /proc, /sys and /run");
-    match Lab::here(None).and_then(|lab| kernel::features(&lab)) {
+    match Lab::here(None).and_then(|lab| kernel::probe(&lab)) {
         Ok(features) => {
-            for feature in features {
-                let answer = match feature.there {
+            for (feature, has) in features {
+                let answer = match has {
                     Some(true) => "yes".to_owned(),
-                    Some(false) => format!("no (CONFIG_{})", feature.option),
+                    Some(false) => format!("no (CONFIG_{})", feature.config),
                     None => format!(
                         "not loaded (CONFIG_{}); not tried, it would add devices outside the lab",
-                        feature.option
+                        feature.config
                     ),
                 };
-                row(feature.sort, feature.name, &answer);
+                row(feature.kind, feature.name, &answer);
             }
             0
         }

@@ -19,7 +19,7 @@ pub(super) fn main() -> u8 {
     let (undone, errors) = host::collect_garbage();
     for error in &errors {
         complain(&error.to_string());
-        if let Some(hint) = &error.hint {
+        if let Some(hint) = error.hint_text() {
             let _ = writeln!(std::io::stderr(), "hint: {hint}");
         }
     }

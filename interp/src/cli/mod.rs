@@ -160,7 +160,7 @@ fn open_journal(host: bool) -> Result<Option<Journal>, Error> {
 
 fn forbidden(error: &Error) -> u8 {
     complain(&error.to_string());
-    if let Some(hint) = &error.hint {
+    if let Some(hint) = error.hint_text() {
         let _ = writeln!(std::io::stderr(), "hint: {hint}");
     }
     FORBIDDEN

@@ -66,6 +66,7 @@ mod tests {
             layer: String::new(),
             kind: String::new(),
             peer_index: None,
+            lower_index: None,
             netnsid: None,
             txqlen: 0,
             group: 0,
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_below_is_no_cable() {
+    fn a_link_below_is_no_peer() {
         let links = vec![shown(link(2, "eth0", "UP"), None, None), shown(link(3, "m0", "DOWN"), None, end(0, 2))];
         let drawn = draw(&Topology { nodes: vec![node("host", links)] });
         assert_eq!(drawn, "host\n  eth0    UP\n  m0      DOWN           on host:eth0");

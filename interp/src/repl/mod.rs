@@ -352,7 +352,7 @@ impl Repl<'_> {
 
     fn no_namespace(&mut self, word: &str) {
         let names = self.session.interpreter.lab.netns_names().unwrap_or_default();
-        let near = crate::text::suggest::nearest(word, names.iter().map(String::as_str));
+        let near = stdlib::suggest::nearest(word, names.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!(" did you mean `{near}`?"));
         self.complain(&format!("no namespace `{}`;{near} `:ns` lists them", stdlib::name::printable(word)));
     }

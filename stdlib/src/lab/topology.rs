@@ -12,9 +12,6 @@ use crate::net::addr::AddrInfo;
 use crate::net::link::LinkInfo;
 use crate::ns::holders::{self, Holder};
 
-/// The kinds whose IFLA_LINK is the other end of a cable. For every other kind it is the device below.
-const CABLES: [&str; 3] = ["veth", "netkit", "vxcan"];
-
 /// The namespaces of a lab and how they are connected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
@@ -41,9 +38,9 @@ pub struct NodeLink {
     pub info: LinkInfo,
     /// Its addresses.
     pub addrs: Vec<AddrInfo>,
-    /// The other end of the cable, for a veth.
+    /// The other end of a veth pair.
     pub peer: Option<End>,
-    /// The device below, for a VLAN or macvlan.
+    /// The link below a macvlan, a VLAN …
     pub lower: Option<End>,
 }
 
@@ -136,21 +133,20 @@ fn connect(nodes: &mut [Node], id_of: impl Fn(usize, usize) -> Option<i32>) {
     for (at, node) in nodes.iter_mut().enumerate() {
         let mut ids: HashMap<usize, Option<i32>> = HashMap::new();
         for link in &mut node.links {
-            let Some(index) = link.info.peer_index else { continue };
-            let there = match link.info.netnsid {
-                None => Some(at),
-                Some(id) => {
-                    let likely = cables.get(&(index, link.info.index)).into_iter().flatten().copied();
-                    let mut all = likely.chain(0..count);
-                    all.find(|&other| *ids.entry(other).or_insert_with(|| id_of(at, other)) == Some(id))
-                }
+            let info = &link.info;
+            let mut end = |index: u32| {
+                let node = match info.netnsid {
+                    None => Some(at),
+                    Some(id) => {
+                        let likely = cables.get(&(index, info.index)).into_iter().flatten().copied();
+                        let mut all = likely.chain(0..count);
+                        all.find(|&other| *ids.entry(other).or_insert_with(|| id_of(at, other)) == Some(id))
+                    }
+                };
+                End { node, index }
             };
-            let end = Some(End { node: there, index });
-            if CABLES.contains(&link.info.kind.as_str()) {
-                link.peer = end;
-            } else {
-                link.lower = end;
-            }
+            link.peer = info.peer_index.map(&mut end);
+            link.lower = info.lower_index.filter(|index| *index != 0).map(&mut end);
         }
     }
 }
@@ -159,7 +155,8 @@ fn connect(nodes: &mut [Node], id_of: impl Fn(usize, usize) -> Option<i32>) {
 mod tests {
     use super::*;
 
-    fn link(index: u32, kind: &str, link: Option<u32>, netnsid: Option<i32>) -> NodeLink {
+    /// A link with a peer or a link below it, whose namespace has the id `netnsid`.
+    fn link(index: u32, [peer_index, lower_index]: [Option<u32>; 2], netnsid: Option<i32>) -> NodeLink {
         let info = LinkInfo {
             index,
             name: format!("eth{index}"),
@@ -171,8 +168,9 @@ mod tests {
             mac: String::new(),
             broadcast: String::new(),
             layer: String::new(),
-            kind: kind.into(),
-            peer_index: link,
+            kind: String::new(),
+            peer_index,
+            lower_index,
             netnsid,
             txqlen: 0,
             group: 0,
@@ -190,9 +188,9 @@ mod tests {
     #[test]
     fn each_end_of_a_cable_finds_the_other() {
         let mut nodes = vec![
-            node("h1", vec![link(2, "veth", Some(11), Some(0))]),
-            node("sw", vec![link(11, "veth", Some(2), Some(5)), link(12, "veth", Some(2), Some(6))]),
-            node("h2", vec![link(2, "veth", Some(12), Some(0))]),
+            node("h1", vec![link(2, [Some(11), None], Some(0))]),
+            node("sw", vec![link(11, [Some(2), None], Some(5)), link(12, [Some(2), None], Some(6))]),
+            node("h2", vec![link(2, [Some(12), None], Some(0))]),
         ];
         connect(&mut nodes, |viewer, other| match (viewer, other) {
             (0 | 2, 1) => Some(0),
@@ -209,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn a_device_below_is_no_other_end() {
+    fn a_link_below_is_no_peer() {
         let mut nodes = vec![
-            node("host", vec![link(2, "", None, None), link(3, "macvlan", Some(2), None)]),
-            node("ns1", vec![link(4, "vlan", Some(2), Some(1)), link(5, "veth", Some(9), Some(8))]),
+            node("host", vec![link(2, [None, None], None), link(3, [None, Some(2)], None)]),
+            node("ns1", vec![link(4, [None, Some(2)], Some(1)), link(5, [Some(9), None], Some(8))]),
         ];
         connect(&mut nodes, |viewer, other| (viewer != other).then_some(1));
         let (host, ns1) = (&nodes[0].links, &nodes[1].links);
@@ -228,9 +226,9 @@ mod tests {
     #[test]
     fn ids_are_asked_for_once_and_cables_first() {
         let hosts = 100;
-        let ports = (0..hosts).map(|host| link(100 + host, "veth", Some(2), Some(host.cast_signed())));
+        let ports = (0..hosts).map(|host| link(100 + host, [Some(2), None], Some(host.cast_signed())));
         let mut nodes = vec![node("sw", ports.collect())];
-        nodes.extend((0..hosts).map(|host| node("h", vec![link(2, "veth", Some(100 + host), Some(0))])));
+        nodes.extend((0..hosts).map(|host| node("h", vec![link(2, [Some(100 + host), None], Some(0))])));
         let asked = std::cell::Cell::new(0);
         connect(&mut nodes, |viewer, other| {
             asked.set(asked.get() + 1);

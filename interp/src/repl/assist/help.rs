@@ -6,7 +6,7 @@ use stdlib::catalog::{Catalog, Function, Type};
 
 use crate::repl::commands::COMMANDS;
 use crate::repl::layout::{beside, paragraphs};
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 
 const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of yours, F1 explains the \
                     word at the cursor. `:help all` has a sentence on each.";
@@ -63,6 +63,7 @@ fn function_text(catalog: &Catalog, function: &Function, width: usize) -> String
     // Where the first example begins, the text has ended.
     let text = function.doc.split("```rhai").next().unwrap_or_default();
     let mut parts = vec![function.signature(), paragraphs(text, width, "")];
+    parts.extend(function.requirement());
     let keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
     let keys: Vec<_> = keys.map(|key| (key.name.to_owned(), key.doc.to_owned())).collect();
     if !keys.is_empty() {
@@ -93,7 +94,7 @@ fn type_text(catalog: &Catalog, of: &Type, width: usize) -> String {
     let is_it = |text: &str| text.split(" or ").any(|one| one == of.name);
     let rows: Vec<_> = [
         ("comes from", named(&|function| is_it(&function.returns))),
-        ("goes to", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.of)))),
+        ("goes to", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.ty)))),
     ]
     .into_iter()
     .filter(|(_, functions)| !functions.is_empty())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -16,7 +17,7 @@ use super::{Repl, draw, show};
 use crate::language::interpreter::Stop;
 use crate::language::sources::{Folder, Script};
 use crate::status::FAILED;
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 
 pub(super) mod programs;
 
@@ -332,7 +333,7 @@ fn reset(repl: &mut Repl<'_>, _: &str) -> Flow {
         Vec::new()
     });
     for ns in namespaces.into_iter().filter(|ns| !ns.is_root()) {
-        failed.extend(lab.delete_netns(&ns).err());
+        failed.extend(lab.guard().delete_netns(&ns).err());
     }
     if lab.is_private() {
         failed.extend(clear_root(&lab).err());
@@ -344,18 +345,18 @@ fn reset(repl: &mut Repl<'_>, _: &str) -> Flow {
 }
 
 /// Takes the links out of the lab's root, and the addresses off its `lo`.
-fn clear_root(lab: &Lab) -> stdlib::Result<()> {
+fn clear_root(lab: &Arc<Lab>) -> stdlib::Result<()> {
     let root = lab.root();
     let net = root.net()?;
     for link in net.links()? {
         let link = Link::new(root, IfName::new(&link.name)?);
         if link.name().as_str() == "lo" {
             for addr in net.addrs(None)?.iter().filter(|addr| addr.scope == "global") {
-                link.delete_addr(addr.net)?;
+                link.delete_addr(&lab.guard(), addr.net)?;
             }
         } else {
             // A cable into a namespace that just went goes by itself, perhaps meanwhile; a fallback device stays.
-            let _ = link.delete();
+            let _ = link.delete(&lab.guard());
         }
     }
     Ok(())

@@ -37,15 +37,15 @@ pub(super) fn explain(error: Error) -> Error {
     } else {
         "`nslab doctor` prints what this kernel and this user can do"
     };
-    error.kind(Kind::Permission).hint(hint)
+    error.kind(Kind::Permission).only_hint(hint)
 }
 
 /// Writes an error of the launch to standard error.
 pub(super) fn report(error: &Error) {
     let mut text = format!("error: {error}\n");
-    if let Some(hint) = &error.hint {
+    if let Some(hint) = error.hint_text() {
         text.push_str("hint: ");
-        text.push_str(hint);
+        text.push_str(&hint);
         text.push('\n');
     }
     let _ = io::stderr().write_all(text.as_bytes()); // there is no other place to report it

@@ -6,7 +6,7 @@ use super::model::Firewall;
 use super::read::read;
 use super::wire::Message;
 use crate::error::Result;
-use crate::net::connection::{Ask, Connection};
+use crate::net::connection::{Connection, Query};
 use crate::net::{DEADLINE, Net};
 
 /// How often the rules are read if they change while they are read.
@@ -22,7 +22,7 @@ impl Net {
         let mut tries = 0;
         loop {
             let read = read(|message: Message| {
-                self.wait(DEADLINE, async { Ok(connection.request(message, Ask::Dump).await) })?
+                self.wait(DEADLINE, async { Ok(connection.request(message, Query::Dump).await) })?
                     .map_err(|refusal| refusal.into_error("read the packet filter").within(self.label()))
             });
             tries += 1;

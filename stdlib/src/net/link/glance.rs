@@ -1,5 +1,5 @@
-//! A glance at a link: the few facts that are needed at almost every call, read without decoding the whole answer,
-//! which takes longer than the kernel's part of it.
+//! The few facts about a link that almost every call requires, read without decoding the whole answer, which would
+//! take longer than the kernel's part of the request.
 
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NlasIterator};
 use netlink_packet_route::link::State;
@@ -7,15 +7,15 @@ use netlink_packet_route::link::State;
 /// The length of `struct ifinfomsg`.
 const HEADER: usize = 16;
 const IFF_UP: u32 = libc::IFF_UP.cast_unsigned();
-/// `linux/if.h`: there is a signal.
+/// `linux/if.h`: the link has carrier.
 const IFF_LOWER_UP: u32 = 1 << 16;
 
-/// What a glance shows.
+/// Those facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glance {
-    /// The link's number.
+    /// The interface index.
     pub index: u32,
-    /// The number of the other end of a cable, in its namespace.
+    /// `IFLA_LINK`: the index of the peer, or of the link below, in its namespace.
     pub peer_index: Option<u32>,
     flags: u32,
     state: State,
@@ -24,13 +24,13 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
-    /// Whether it is up and a signal arrives.
+    /// Whether it is up and has carrier.
     pub(crate) fn has_carrier(&self) -> bool {
         self.flags & IFF_UP != 0 && self.flags & IFF_LOWER_UP != 0
     }
 
-    /// Whether the kernel has drawn the consequences of what was done to it (`linkwatch_do_dev` in
-    /// `net/core/link_watch.c`): with a signal it sends what it is given, without one its state says so.
+    /// Whether the kernel has completed the last change (`linkwatch_do_dev` in `net/core/link_watch.c`): with carrier
+    /// it sends packets, without carrier its state shows that.
     pub(crate) fn is_settled(&self) -> bool {
         if self.has_carrier() {
             !self.is_noop && matches!(self.state, State::Up | State::Unknown | State::Dormant)

@@ -1,23 +1,24 @@
 //! Ping: one namespace asks an address, or every namespace asks every other.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::INT;
 
-use super::args::{Here, Nodes, Opts, Target};
-use super::list::{List, Listed, register_list};
-use super::options::{FromOptions, Options};
-use super::{bindings, register_type, value};
+use super::core::handles::Nodes;
+use super::core::prelude::*;
+use super::core::register::Family;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::lab::{Lab, NetNs};
+use crate::lab::NetNs;
 use crate::net::link::Which;
 use crate::net::probe::{Node, Ping, PingAll, PingOptions, PingReply, ping_all};
+use crate::notation::{Target, millis};
 
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
+pub(super) const FAMILY: Family = Family {
+    name: "ping",
+    types: &[register_type::<Ping>, register_type::<PingReply>, register_list::<PingReply>, register_type::<PingAll>],
+    bindings: BINDINGS,
+};
 
 value! { PingReply, "PingReply", "One reply, or one ICMP error, with the time it took.";
     /// Sequence number of the request, from 1.
@@ -107,7 +108,7 @@ fn address_of(ns: &NetNs) -> Result<std::net::IpAddr> {
     })
 }
 
-/// How long to wait for stragglers.
+/// How long to wait for late replies.
 pub(crate) struct PingAllOptions(Duration);
 
 impl FromOptions for PingAllOptions {
@@ -117,13 +118,10 @@ impl FromOptions for PingAllOptions {
     }
 }
 
-bindings! { "ping", types: [
-        register_type::<Ping>, register_type::<PingReply>, register_list::<PingReply>, register_type::<PingAll>
-    ];
-
+bindings! {
     /// Sends ICMP echo requests to `addr` and reports what came back.
     ///
-    /// Like `ping ADDR`. That nobody answers is a result (`ok` is false, `error` says why), not an error.
+    /// Like `ping ADDR`. No answer is a result (`ok` is false, `error` says why), not an error.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -141,7 +139,7 @@ bindings! { "ping", types: [
         net.ping(addr.addr, scope, &opts.0)
     }
 
-    /// Pings every namespace from every other, once, and reports who reached whom.
+    /// Pings every namespace from every other, once, and reports which nodes reached which.
     ///
     /// Each is pinged at its first global address. All requests leave before the first late reply is waited for.
     ///
@@ -153,8 +151,7 @@ bindings! { "ping", types: [
     /// up(cable.b, "10.0.0.2/24");
     /// check pingall([a, b]).ok;
     /// ```
-    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
-        let _ = &lab;
+    fn pingall(nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
         let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
         let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
         let all = nodes.0.iter().zip(&nets).zip(addrs);

@@ -1,6 +1,7 @@
-//! "Did you mean": the known word nearest to one that is not.
+//! "Did you mean": the known word that is nearest to an unknown one.
 
-/// The best of `known`, if it is near enough.
+/// The nearest of `known`, if it is near enough to be a typing mistake.
+#[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -1,35 +1,24 @@
-//! Arguments that are held: places, namespaces, links, processes.
-
-use std::sync::Arc;
+//! Parameters that take handles: places, namespaces, links, processes.
 
 use rhai::{Array, INT, ImmutableString};
 
-use super::{Arg, Call};
-use crate::bindings::list::List;
+use super::args::Arg;
+use super::call::Call;
+use super::list::List;
 use crate::catalog::Names;
 use crate::error::{Error, Result};
-use crate::lab::{Lab, Link, NetNs, Place, Process, Sandbox};
+use crate::lab::host::Guard;
+use crate::lab::{Link, NetNs, Place, Process, Sandbox};
 use crate::name::IfName;
 
-/// The lab of the call.
-impl Arg for Arc<Lab> {
+/// The guard of `--host`: a function that changes the network requires it.
+impl Arg for Guard {
     const TYPE: &'static str = "";
     const OPTIONAL: bool = true;
-    const MOST: usize = 0;
+    const MAX_ARGS: usize = 0;
+    const CHANGES: bool = true;
     fn take(call: &mut Call<'_>, _: &str) -> Result<Self> {
-        Ok(call.lab.clone())
-    }
-}
-
-/// The current place, whatever the arguments are.
-pub(crate) struct Current(pub Place);
-
-impl Arg for Current {
-    const TYPE: &'static str = "";
-    const OPTIONAL: bool = true;
-    const MOST: usize = 0;
-    fn take(call: &mut Call<'_>, _: &str) -> Result<Self> {
-        Ok(Self(call.here()))
+        Ok(call.lab().guard())
     }
 }
 
@@ -89,7 +78,7 @@ impl Arg for Process {
 /// A link: a handle, or its name after an optional namespace.
 impl Arg for Link {
     const TYPE: &'static str = "Link";
-    const MOST: usize = 2;
+    const MAX_ARGS: usize = 2;
     const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if let Some(link) = call.take::<Link>() {
@@ -103,7 +92,7 @@ impl Arg for Link {
     }
 }
 
-/// A process number.
+/// A PID.
 pub(crate) struct Pid(pub u32);
 
 impl Arg for Pid {
@@ -112,12 +101,12 @@ impl Arg for Pid {
         if let Some(process) = call.take::<Process>() {
             return Ok(Self(process.pid()));
         }
-        let pid = call.take::<INT>().ok_or_else(|| call.wrong(name, "a process number (or a `Process`)"))?;
+        let pid = call.take::<INT>().ok_or_else(|| call.wrong(name, "a PID (or a `Process`)"))?;
         u32::try_from(pid)
             .ok()
             .filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
             .map(Self)
-            .ok_or_else(|| Error::usage(format!("{pid} is no process number")).hint("process numbers begin with 1"))
+            .ok_or_else(|| Error::usage(format!("{pid} is not a valid PID")).hint("PIDs begin with 1"))
     }
 }
 
@@ -134,6 +123,8 @@ impl Arg for Nodes {
         let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
         let nodes: Option<Vec<NetNs>> =
             array.iter().map(|value| value.read_lock::<NetNs>().map(|ns| ns.clone())).collect();
-        nodes.map(Self).ok_or_else(|| call.usage(Error::usage(format!("`{name}` has an element that is no namespace"))))
+        nodes
+            .map(Self)
+            .ok_or_else(|| call.usage(Error::usage(format!("`{name}` has an element that is not a namespace"))))
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, INT, NativeCallContext, Position};
 
-use super::args::Out;
-use super::{RhaiResultOf, Value};
+use super::call::RhaiResultOf;
+use super::value::{Out, Value};
 use crate::catalog::{Property, Type};
 use crate::lab::Lab;
 
-/// An unchangeable list of things of one kind.
+/// An immutable list of values of one type.
 #[derive(Clone)]
 pub struct List<T: 'static>(pub Arc<[T]>);
 
@@ -21,7 +21,7 @@ impl<T> From<Vec<T>> for List<T> {
     }
 }
 
-/// How a list of such things is called and printed.
+/// A value of which there are lists: their name and how they print.
 pub(crate) trait Listed: Value {
     /// The list's name in scripts.
     const LIST: &'static str;
