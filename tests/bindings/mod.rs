@@ -5,6 +5,7 @@ mod bridge;
 mod errors;
 mod firewall;
 mod link;
+mod macvlan;
 mod namespace;
 mod netns;
 mod ping;

@@ -26,6 +26,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    macvlan,
     veth,
 }
 
