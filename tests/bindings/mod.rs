@@ -4,6 +4,7 @@ mod addr;
 mod bridge;
 mod errors;
 mod firewall;
+mod ifb;
 mod link;
 mod macvlan;
 mod namespace;

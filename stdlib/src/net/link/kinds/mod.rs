@@ -45,6 +45,7 @@ macro_rules! kinds {
 
 kinds! {
     bridge,
+    ifb,
     macvlan,
     veth,
 }
