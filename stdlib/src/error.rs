@@ -67,15 +67,15 @@ pub struct Error {
     pub kind: Kind,
     what: What,
     /// The namespace of the operation, as a sentence calls it.
-    pub ns: Option<String>,
+    pub ns: Option<Box<str>>,
     /// The kernel's error number.
     pub errno: Option<Errno>,
     /// The kernel's own text (extended ack), or the reason where no kernel was asked.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// What to do next, best first.
     pub hints: Vec<String>,
     /// Which argument of the call is at fault; a receiver is argument 0.
-    pub argument: Option<usize>,
+    pub argument: Option<u8>,
     /// What the operation produced before it failed: key and text.
     pub partial: Vec<(&'static str, String)>,
 }
@@ -160,14 +160,14 @@ impl Error {
     /// Adds the namespace.
     #[must_use]
     pub fn within(mut self, ns: impl Into<String>) -> Self {
-        self.ns = Some(ns.into());
+        self.ns = Some(ns.into().into());
         self
     }
 
     /// Adds the kernel's own text.
     #[must_use]
     pub fn detail(mut self, text: impl Into<String>) -> Self {
-        self.detail = Some(text.into());
+        self.detail = Some(text.into().into());
         self
     }
 
@@ -195,7 +195,7 @@ impl Error {
     /// Says which argument of the call is at fault, unless that is known.
     #[must_use]
     pub fn argument(mut self, argument: usize) -> Self {
-        self.argument.get_or_insert(argument);
+        self.argument = self.argument.or(u8::try_from(argument).ok());
         self
     }
 

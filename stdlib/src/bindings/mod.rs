@@ -32,12 +32,9 @@ pub use core::script_error::{self, ScriptError};
 
 /// Registers everything with `engine` and returns what there is.
 pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
-    let families: [Family; 13] = [
-        netns::FAMILY,
-        deletion::FAMILY,
-        link::FAMILY,
-        link::kinds::veth::FAMILY,
-        link::kinds::plain(),
+    let mut families: Vec<Family> = vec![netns::FAMILY, deletion::FAMILY, link::FAMILY];
+    families.extend(link::kinds::families());
+    families.extend([
         addr::FAMILY,
         route::FAMILY,
         probe::FAMILY,
@@ -46,7 +43,7 @@ pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,
-    ];
+    ]);
     let catalog = core::register::register(engine, lab, &families);
     register_equality(engine, NetNs::is);
     register_equality(engine, Link::is);

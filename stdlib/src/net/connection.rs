@@ -225,9 +225,10 @@ impl Connection {
                 }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    readable(self.as_fd(), "wait for the kernel")
-                        .await
-                        .map_err(|e| Refusal { errno: e.errno.unwrap_or(Errno::EIO), text: e.detail })?;
+                    readable(self.as_fd(), "wait for the kernel").await.map_err(|e| Refusal {
+                        errno: e.errno.unwrap_or(Errno::EIO),
+                        text: e.detail.map(String::from),
+                    })?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),

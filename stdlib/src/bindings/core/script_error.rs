@@ -75,9 +75,9 @@ impl ScriptError {
             errno: error.errno.map_or(0, |errno| errno as i32),
             op: error.operation().unwrap_or(function).into(),
             object: error.object().unwrap_or_default().into(),
-            ns: error.ns.clone().unwrap_or_default(),
+            ns: error.ns.as_deref().unwrap_or_default().into(),
             hints: error.hints.clone(),
-            place: Place { argument: error.argument, ..Place::default() },
+            place: Place { argument: error.argument.map(usize::from), ..Place::default() },
             extra,
             ..Self::new(error.kind.word(), function, error.to_string())
         }
@@ -122,7 +122,6 @@ impl ScriptError {
     ///
     /// An interrupt becomes the end of the evaluation, which no `catch` can stop.
     #[must_use]
-    #[expect(clippy::unnecessary_box_returns, reason = "Rhai requires boxed errors")]
     pub fn into_rhai(self) -> Box<EvalAltResult> {
         if self.kind == Kind::Interrupted.word() {
             return EvalAltResult::ErrorTerminated("interrupted".into(), self.place.position).into();
@@ -161,7 +160,7 @@ impl ScriptError {
         let number = |key: &str| map.get(key).and_then(|value| value.as_int().ok());
         let column = |key: &str| number(key).and_then(|n| u16::try_from(n).ok());
         map.get("message")?;
-        let hints = match map.get("hints").and_then(|hints| hints.read_lock::<rhai::Array>()) {
+        let hints = match map.get("hints").and_then(Dynamic::read_lock::<rhai::Array>) {
             Some(hints) => hints.iter().map(ToString::to_string).collect(),
             None => [text("hint")].into_iter().filter(|hint| !hint.is_empty()).collect(),
         };
@@ -190,7 +189,6 @@ impl ScriptError {
     /// The value that a `catch` around `error` would receive, with all keys; `source` is where the evaluation began.
     ///
     /// What a script throws is passed on as it is.
-    #[must_use]
     pub fn caught(error: &EvalAltResult, source: &str) -> Dynamic {
         let (cause, source) = cause(error, source);
         if let EvalAltResult::ErrorRuntime(value, _) = cause {

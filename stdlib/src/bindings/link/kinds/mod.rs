@@ -14,9 +14,23 @@ use crate::name::IfName;
 use crate::net::link::add::NewLink;
 use crate::net::link::kinds;
 
-pub(in crate::bindings) mod veth;
+/// Declares the modules of the kinds with parameters and lists their families.
+macro_rules! kinds {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+        /// The families of all kinds.
+        pub(in crate::bindings) fn families() -> Vec<Family> {
+            vec![$($name::FAMILY,)* plain()]
+        }
+    };
+}
 
-/// The family of all of them.
+kinds! {
+    macvlan,
+    veth,
+}
+
+/// The name of their family.
 pub(super) const FAMILY: &str = "kinds of link";
 
 const PARAMETERS: [Parameter; 3] = [parameter::<Guard>("guard"), parameter::<Here>("ns"), parameter::<IfName>("name")];
@@ -37,7 +51,7 @@ static PLAIN: LazyLock<Vec<Binding>> = LazyLock::new(|| {
 });
 
 /// The family of the kinds without parameters.
-pub(in crate::bindings) fn plain() -> Family {
+fn plain() -> Family {
     Family { name: FAMILY, types: &[], bindings: &PLAIN }
 }
 

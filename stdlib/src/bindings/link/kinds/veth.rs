@@ -10,7 +10,7 @@ use crate::lab::host::Guard;
 use crate::lab::{Link, NetNs};
 use crate::name::IfName;
 
-pub(in crate::bindings) const FAMILY: Family =
+pub(super) const FAMILY: Family =
     Family { name: super::FAMILY, types: &[register_type::<Veth>], bindings: BINDINGS };
 
 /// Both ends of a veth pair.

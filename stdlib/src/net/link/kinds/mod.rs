@@ -45,6 +45,8 @@ macro_rules! kinds {
 
 kinds! {
     bridge,
+    ifb,
+    macvlan,
     veth,
 }
 
