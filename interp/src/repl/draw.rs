@@ -78,8 +78,8 @@ mod tests {
         NodeLink { info, addrs: Vec::new(), peer, lower }
     }
 
-    fn end(node: usize, index: u32) -> Option<End> {
-        Some(End { node: Some(node), index })
+    fn end(node: usize, index: u32) -> End {
+        End { node: Some(node), index }
     }
 
     fn node(name: &str, links: Vec<NodeLink>) -> Node {
@@ -93,10 +93,10 @@ mod tests {
         let lost = Some(End { node: None, index: 9 });
         let switch = vec![
             shown(link(2, "br0", "UP"), None, None),
-            shown(port, end(1, 2), None),
+            shown(port, Some(end(1, 2)), None),
             shown(link(4, "lost", "LOWERLAYERDOWN"), lost, None),
         ];
-        let host = vec![shown(link(2, "eth0", "UP"), end(0, 3), None)];
+        let host = vec![shown(link(2, "eth0", "UP"), Some(end(0, 3)), None)];
         let drawn = draw(&Topology { nodes: vec![node("sw", switch), node("h1", host)] });
         assert_eq!(
             drawn,
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_link_below_is_no_peer() {
-        let links = vec![shown(link(2, "eth0", "UP"), None, None), shown(link(3, "m0", "DOWN"), None, end(0, 2))];
+        let links = vec![shown(link(2, "eth0", "UP"), None, None), shown(link(3, "m0", "DOWN"), None, Some(end(0, 2)))];
         let drawn = draw(&Topology { nodes: vec![node("host", links)] });
         assert_eq!(drawn, "host\n  eth0    UP\n  m0      DOWN           on host:eth0");
     }
