@@ -17,7 +17,10 @@ use stdlib::lab::{Lab, Topology};
 /// How long an event may take to arrive.
 const LIMIT: Duration = Duration::from_secs(60);
 
-const TRIALS: [(&str, fn(&mut Session)); 6] = [
+/// What a trial does with a fresh session.
+type Body = fn(&mut Session);
+
+const TRIALS: [(&str, Body); 6] = [
     ("several_listeners_get_the_events_of_all_namespaces", several_listeners),
     ("a_process_from_before_the_subscription_reports_its_end", process_from_before),
     ("a_failed_process_reports_its_last_words", failed_process),
@@ -53,7 +56,7 @@ fn evaluate(session: &mut Session, script: &str) {
     match session.evaluate(script) {
         Ok(_) => {}
         Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(false)),
-        Err(_) => panic!("the script was stopped"),
+        Err(Stop::Exit(_) | Stop::Interrupted) => panic!("the script was stopped"),
     }
 }
 

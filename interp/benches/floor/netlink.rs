@@ -39,8 +39,8 @@ impl Netlink {
     /// Returns once link `index` runs: from then on no packet is dropped.
     ///
     /// The veth end that is set up first has no carrier yet. It gets carrier with the other end, but drops packets until
-    /// the kernel's link watch has run: for ARP that costs a second. RTM_GETLINK by index runs the link watch at once; on
-    /// older kernels a later RTM_GETLINK sees that it has run.
+    /// the kernel's link watch has run: for ARP that costs a second. `RTM_GETLINK` by index runs the link watch at once; on
+    /// older kernels a later `RTM_GETLINK` sees that it has run.
     pub(super) fn wait_running(&mut self, index: u32) -> io::Result<()> {
         let running = libc::IFF_RUNNING.cast_unsigned();
         poll_until(index, "does not run", || Ok(self.link_flags(index)? & running != 0))
