@@ -35,7 +35,7 @@ fn directory(pid: u32) -> PathBuf {
 fn explain(error: Error, pid: u32) -> Error {
     match error.errno {
         Some(Errno::ENOENT | Errno::ESRCH) => {
-            error.hint(format!("no process {pid} in this lab, where PIDs start at 1"))
+            error.hint(format!("no process {pid} in this lab: PIDs count from the PID 1 of the lab"))
         }
         Some(Errno::EACCES | Errno::EPERM) => error.hint("the process belongs to another user, or is protected"),
         _ => error,
