@@ -10,6 +10,7 @@ use crate::exec::handle::{NsHandle, NsKind};
 use crate::net::Net;
 use netns::Origin;
 
+mod ended;
 pub mod events;
 pub mod host;
 pub mod link;
