@@ -142,7 +142,7 @@ fn modes(terminal: impl AsFd) -> Termios {
 
 /// Thirteen ways to die while the editor has the terminal in its raw mode. (PID 1 of a namespace, which the keeper is,
 /// takes no signal but SIGKILL that it did not ask for.)
-#[trial]
+#[trial(setsid)]
 fn the_terminal_is_restored() {
     use Signal::{SIGABRT, SIGHUP, SIGILL, SIGKILL, SIGQUIT, SIGTERM};
     let all = [SIGKILL, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL];

@@ -49,7 +49,7 @@ fn a_chroot_is_said() {
     assert_eq!(said.matches("in a chroot no user namespace can be made").count(), 2, "{said}");
 }
 
-#[trial]
+#[trial(hostname)]
 fn an_ordinary_user_needs_nothing() {
     Script::walkthrough().shell(&["run"]).user(NOBODY).run().success();
     let evaluate = |text: &str| Shell::new().command(["-c", text]).user(NOBODY).run().success();
