@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::common::{Function, NOBODY, Need, Shell, Trial, examples, functions, is_recorded};
+use crate::common::{NOBODY, Need, Shell, Trial, examples, functions, is_recorded};
 
 #[trial(anywhere)]
 fn no_name_is_there_twice() {
@@ -51,10 +51,11 @@ fn every_function_has_an_example_that_uses_it() {
 #[trials]
 fn examples_of_functions() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for Function { name, doc, .. } in functions() {
-        let scripts = examples(&doc);
-        trials.push(run_all(format!("catalog::examples_of_{name}"), scripts.clone(), None));
-        trials.push(run_all(format!("catalog::examples_of_{name}_without_privileges"), scripts, Some(NOBODY)));
+    for function in functions() {
+        let (name, scripts, features) = (&function.name, examples(&function.doc), function.features());
+        trials.push(run_all(format!("catalog::examples_of_{name}"), scripts.clone(), &features, None));
+        let name = format!("catalog::examples_of_{name}_without_privileges");
+        trials.push(run_all(name, scripts, &features, Some(NOBODY)));
     }
     trials
 }
@@ -68,16 +69,18 @@ fn examples_of_documents() -> Vec<Trial> {
         .filter_map(|path| {
             let scripts = examples(&fs::read_to_string(&path).unwrap());
             let name = path.strip_prefix(crate::root()).unwrap().display().to_string();
-            (!scripts.is_empty()).then(|| run_all(format!("catalog::examples_of_{name}"), scripts, None))
+            (!scripts.is_empty()).then(|| run_all(format!("catalog::examples_of_{name}"), scripts, &[], None))
         })
         .collect();
     assert!(!trials.is_empty(), "no document has an example");
     trials
 }
 
-/// A trial that runs each script in a lab of its own. It needs the tools that they start.
-fn run_all(name: String, scripts: Vec<String>, user: Option<u32>) -> Trial {
-    let needs = Need::of_script(&scripts.concat());
+/// A trial that runs each script in a lab of its own. It needs the kernel features that the function needs, and the
+/// tools that the scripts start.
+fn run_all(name: String, scripts: Vec<String>, features: &[String], user: Option<u32>) -> Trial {
+    let mut needs = Need::of_script(&scripts.concat());
+    needs.extend(features.iter().map(|feature| Need::of(feature)));
     Trial::new(name, needs, move || {
         for script in scripts {
             let shell = Shell::new().command(["run", "-"]).stdin(&script);

@@ -10,4 +10,5 @@ mod lab;
 mod oracle;
 mod quiet;
 mod refused;
+mod samples;
 mod snapshot;

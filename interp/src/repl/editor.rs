@@ -17,11 +17,13 @@ use rustyline::{
 };
 use stdlib::catalog::Catalog;
 
+use super::assist::complete::{Candidate, World, complete};
+use super::assist::{help, highlight, hint, validate};
 use super::commands::{COMMANDS, Completes};
-use super::complete::{Candidate, World, complete};
 use super::history::HistoryFile;
+use super::layout;
 use super::world::Live;
-use super::{help, highlight, hint, layout, scan, validate};
+use crate::text::scan;
 
 /// What came of reading.
 pub(super) enum Read {

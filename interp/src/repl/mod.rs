@@ -11,30 +11,25 @@ use stdlib::lab::NetNs;
 use stdlib::lab::events::Event;
 use stdlib::name::NsName;
 
-use crate::cli::{FAILED, complain};
-use crate::interpreter::{Interpreter, Stop};
+use crate::console::complain;
+use crate::language::interpreter::{Interpreter, Stop};
+use crate::language::sources::without_shebang;
 use crate::session::Session;
-use crate::sources::without_shebang;
-use commands::Flow;
+use crate::status::FAILED;
+use assist::{help, validate};
+use commands::{Flow, programs};
 use editor::{Above, LineEditor, Read, Rustyline};
 use show::Screen;
 use world::Live;
 
+pub mod assist;
 pub mod commands;
-pub mod complete;
+pub mod draw;
 mod editor;
-pub mod help;
-pub mod highlight;
-pub mod hint;
 mod history;
 pub mod layout;
-mod programs;
-pub mod scan;
 pub mod show;
-#[cfg(test)]
-mod tests;
 pub mod topology;
-pub mod validate;
 pub mod world;
 
 /// Longer than anything takes.
@@ -171,15 +166,15 @@ impl Repl<'_> {
         let lab = self.session.interpreter.lab.clone();
         let (colour, busy) = (self.colour, self.busy.clone());
         let listened = lab.listen(move |event| {
-            let worth_it = match &event {
+            let worth_it = match event {
                 // What an input does, its author knows.
-                Event::Link { .. } | Event::Netns { .. }
+                Event::LinkState { .. } | Event::LinkGone { .. } | Event::NameGone { .. }
                     if busy.lock().is_ok_and(|until| until.is_some_and(|until| Instant::now() < until)) =>
                 {
                     false
                 }
-                Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
-                Event::Process { .. } | Event::Netns { .. } => true,
+                Event::LinkState { state, .. } => matches!(*state, "DOWN" | "LOWERLAYERDOWN"),
+                Event::LinkGone { .. } | Event::ProcessEnded { .. } | Event::NameGone { .. } => true,
             };
             if worth_it {
                 let text = if colour { format!("\x1b[90m[{event}]\x1b[0m\n") } else { format!("[{event}]\n") };
@@ -264,7 +259,7 @@ impl Repl<'_> {
             Err(stop) => {
                 self.status = commands::status_of(&stop);
                 match stop {
-                    Stop::Failed(diagnostic) => crate::run::show(&diagnostic),
+                    Stop::Failed(diagnostic) => crate::cli::run::show(&diagnostic),
                     _ => self.complain_plainly("interrupted"),
                 }
                 None
@@ -358,7 +353,7 @@ impl Repl<'_> {
 
     fn no_namespace(&mut self, word: &str) {
         let names = self.session.interpreter.lab.netns_names().unwrap_or_default();
-        let near = crate::suggest::nearest(word, names.iter().map(String::as_str));
+        let near = stdlib::suggest::nearest(word, names.iter().map(String::as_str));
         let near = near.map_or(String::new(), |near| format!(" did you mean `{near}`?"));
         self.complain(&format!("no namespace `{}`;{near} `:ns` lists them", stdlib::name::printable(word)));
     }

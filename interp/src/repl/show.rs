@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use rhai::{Array, Dynamic, INT};
 use stdlib::lab::{Link, NetNs};
 
-use crate::interpreter::Interpreter;
+use crate::language::interpreter::Interpreter;
 
 /// What the terminal is like.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use rhai::{Array, Dynamic, Map};
 use stdlib::lab::{Lab, NetNs};
 use stdlib::name::NsName;
 
-use super::complete::World;
+use super::assist::complete::World;
 use crate::session::Session;
 
 /// How many elements of an array are looked at.

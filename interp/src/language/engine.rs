@@ -1,0 +1,66 @@
+//! The language engine: limits, bindings, syntax. The same for scripts, tests and the REPL.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Position};
+use stdlib::bindings;
+use stdlib::catalog::Catalog;
+use stdlib::lab::Lab;
+
+use super::{output, syntax};
+
+/// The stack of the thread that evaluates: 128 calls of the deepest expressions need about 40 MiB in a debug build.
+pub const STACK: usize = 256 << 20;
+
+/// What `exit(N)` throws.
+#[derive(Clone, Copy)]
+pub(crate) struct ExitToken(pub u8);
+
+/// Makes an engine that works on `lab`, and the catalog of what it can do.
+#[must_use]
+pub fn build(lab: &Arc<Lab>) -> (Engine, Catalog) {
+    let mut engine = Engine::new();
+    limit(&mut engine);
+    let mut catalog = bindings::register(&mut engine, lab);
+    syntax::register(&mut engine, &mut catalog);
+    output::attach(&mut engine, lab.exec());
+    let exec = lab.exec().clone();
+    engine.on_progress(move |_| exec.is_interrupted().then(|| "interrupted".into()));
+    engine.register_fn("exit", || leave(0));
+    engine.register_fn("exit", leave);
+    (engine, catalog)
+}
+
+/// An engine that can only compile: for `nslab check`, which makes no lab.
+#[must_use]
+pub fn for_syntax() -> Engine {
+    let mut engine = Engine::new();
+    limit(&mut engine);
+    syntax::register(&mut engine, &mut Catalog::default());
+    engine
+}
+
+/// Limits, set explicitly: Rhai's own differ between debug and release builds, and sizes have none.
+fn limit(engine: &mut Engine) {
+    engine
+        .set_max_call_levels(128)
+        .set_max_expr_depths(256, 128)
+        .set_max_string_size(16 << 20)
+        .set_max_array_size(100_000)
+        .set_max_map_size(100_000)
+        .set_max_variables(10_000)
+        .set_max_functions(10_000)
+        .set_max_modules(1_000)
+        // `Full` would call functions while it compiles: a namespace would be made while a line is typed.
+        .set_optimization_level(OptimizationLevel::Simple)
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        .disable_symbol("eval");
+}
+
+fn leave(code: INT) -> Result<(), Box<EvalAltResult>> {
+    match u8::try_from(code) {
+        Ok(code) => Err(EvalAltResult::ErrorTerminated(Dynamic::from(ExitToken(code)), Position::NONE).into()),
+        Err(_) => Err(format!("{code} is no exit status: 0 to 255").into()),
+    }
+}

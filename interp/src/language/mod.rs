@@ -1,0 +1,8 @@
+//! The language: the engine with its syntax, scripts and their modules, the interpreter that evaluates them.
+
+pub mod engine;
+pub mod functions;
+pub mod interpreter;
+pub(crate) mod output;
+pub mod sources;
+mod syntax;

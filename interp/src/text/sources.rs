@@ -1,0 +1,61 @@
+//! The text behind every source name, and what a position of Rhai's means in it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{AST, Position};
+
+use super::arguments::argument;
+
+/// The text behind every source name, and its syntax tree once it is compiled.
+#[derive(Default)]
+pub struct Sources(Mutex<BTreeMap<String, Source>>);
+
+struct Source {
+    text: Arc<str>,
+    tree: Option<AST>,
+}
+
+impl Sources {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Source>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the text of `name`.
+    pub fn add(&self, name: &str, text: &str) {
+        self.lock().insert(name.into(), Source { text: text.into(), tree: None });
+    }
+
+    /// Remembers what the text of `name` was compiled to.
+    pub fn compiled(&self, name: &str, tree: &AST) {
+        if let Some(source) = self.lock().get_mut(name) {
+            source.tree = Some(tree.clone());
+        }
+    }
+
+    /// The text of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<str>> {
+        self.lock().get(name).map(|source| source.text.clone())
+    }
+
+    /// Where argument `n` of the call at `call` in `name` stands.
+    #[must_use]
+    pub fn argument(&self, name: &str, call: Position, n: usize) -> Option<Position> {
+        argument(self.lock().get(name)?.tree.as_ref()?, call, n)
+    }
+}
+
+/// The byte at a position. Rhai counts characters.
+pub fn offset(text: &str, at: Position) -> Option<usize> {
+    let before: usize = text.split_inclusive('\n').take(at.line()? - 1).map(str::len).sum();
+    let line = text.get(before..)?.split('\n').next()?;
+    let column = at.position().unwrap_or(1).saturating_sub(1);
+    Some(before + line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset))
+}
+
+/// What Rhai calls a closure.
+#[must_use]
+pub fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
