@@ -3,7 +3,7 @@
 
 use crate::common::{Function, NOBODY, Shell, functions};
 
-/// Names, addresses, numbers, values of every kind. It is called anew for each parameter: calls wear handles out.
+/// Names, addresses, numbers, values of every kind. It is called again for each parameter, since calls use handles up.
 const VALUES: &str = r#"
 fn padded(length) { let text = "x"; text.pad(length, "x"); text }
 fn hostile() {

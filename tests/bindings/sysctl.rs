@@ -3,7 +3,7 @@
 use crate::common::{passes, passes_for_all};
 
 #[trial(sysctl)]
-fn a_setting_is_what_proc_shows_in_that_namespace_only() {
+fn a_sysctl_is_what_proc_shows_in_that_namespace_only() {
     passes_for_all(
         r#"
         let router = netns("router");

@@ -1,4 +1,4 @@
-//! Where a lab is not possible, or not enough is left: what is said, and that nothing is left.
+//! Where no lab can be made, or resources run out: the error, and that nothing is left behind.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ fn few_descriptors_are_a_clear_error() {
 }
 
 #[trial(user_namespace)]
-fn no_user_namespaces_is_said_with_the_setting() {
+fn no_user_namespaces_is_said_with_the_sysctl() {
     std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
     let output = run("1");
     let said = both(&output);

@@ -13,7 +13,7 @@ pub(crate) enum Place {
     Here,
     /// On a machine of its own: links, mounts, `/run`, processes. `/` is shared, as systemd makes it.
     PretendHost,
-    /// In a user namespace of its own, with all others: the kernel counts its namespaces, and its rules are nobody else's.
+    /// In namespaces of its own, below a user namespace in which the kernel counts them.
     UserNamespace,
 }
 
