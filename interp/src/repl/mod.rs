@@ -29,7 +29,6 @@ mod editor;
 mod history;
 pub mod layout;
 pub mod show;
-pub mod topology;
 pub mod world;
 
 /// Longer than anything takes.

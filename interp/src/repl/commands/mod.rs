@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rhai::Dynamic;
-use stdlib::lab::{Lab, Link, Place, process};
+use stdlib::lab::{Lab, Link, Place, Topology, process};
 use stdlib::name::IfName;
 
 use super::assist::complete::World;
 use super::world::Live;
-use super::{Repl, draw, show, topology};
+use super::{Repl, draw, show};
 use crate::language::interpreter::Stop;
 use crate::language::sources::{Folder, Script};
 use crate::status::FAILED;
@@ -166,9 +166,9 @@ fn links(repl: &mut Repl<'_>, name: &str) -> Flow {
 }
 
 fn topo(repl: &mut Repl<'_>, _: &str) -> Flow {
-    match topology::look(&repl.session.interpreter.lab) {
-        Ok(nodes) => {
-            let text = draw::draw(&nodes);
+    match Topology::of(&repl.session.interpreter.lab) {
+        Ok(topology) => {
+            let text = draw::draw(&topology);
             repl.show(if repl.colour { show::colour(&text) } else { text });
         }
         Err(error) => repl.complain(&error.to_string()),
