@@ -227,7 +227,7 @@ fn guards_what_it_did_not_make() {
         assert_equal(refused, &before, &look());
     }
     let said = both(&host(r#"up("lo")"#));
-    assert!(said.contains(r#"say `allow_host_device("lo")` before"#), "{said}");
+    assert!(said.contains(r#"call `allow_host_device("lo")` first"#), "{said}");
     let output = host(r#"allow_host_device("lo"); up("lo"); check link("lo").is_up;"#);
     assert_eq!(both(&output), "");
     assert_equal("allowed", &before, &look());
