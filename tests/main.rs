@@ -19,6 +19,7 @@ mod common;
 mod errors;
 mod hostile;
 mod isolation;
+mod lab;
 mod repl;
 mod scripts;
 mod session;
