@@ -20,6 +20,7 @@ mod errors;
 mod hostile;
 mod isolation;
 mod lab;
+mod layers;
 mod repl;
 mod scripts;
 mod session;
