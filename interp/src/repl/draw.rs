@@ -6,7 +6,7 @@ use stdlib::net::link::LinkInfo;
 
 use super::topology::Node;
 
-/// Draws the nodes. Ports stand below their bridge.
+/// The nodes as lines of text. Ports stand below their bridge.
 #[must_use]
 pub fn draw(nodes: &[Node]) -> String {
     let mut text = String::new();
@@ -33,7 +33,7 @@ pub fn draw(nodes: &[Node]) -> String {
     text
 }
 
-/// `node:link` at the other end of a cable.
+/// `node:link` at the far end of a cable.
 fn far_end(nodes: &[Node], at: usize, link: &LinkInfo) -> Option<String> {
     let index = link.peer_index?;
     let node = &nodes[at];
@@ -76,9 +76,9 @@ mod tests {
         }
     }
 
-    /// `h1:eth0 <-> sw:port1 (br0)`, and a cable that leads nowhere we know.
+    /// `h1:eth0 <-> sw:port1 (br0)`, and a cable to an unknown namespace.
     #[test]
-    fn ports_stand_below_their_bridge_and_cables_end_somewhere() {
+    fn ports_stand_below_their_bridge_and_cables_name_their_far_end() {
         let port = LinkInfo { master: Some(2), peer_index: Some(2), netnsid: Some(0), ..link(3, "port1", "UP") };
         let lost = LinkInfo { peer_index: Some(9), netnsid: Some(7), ..link(4, "lost", "LOWERLAYERDOWN") };
         let switch = Node {

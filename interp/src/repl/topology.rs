@@ -8,21 +8,21 @@ use stdlib::net::link::LinkInfo;
 /// A namespace with its links.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its short name.
+    /// The short name.
     pub name: String,
-    /// Its links, by index.
+    /// The links, by interface index.
     pub links: Vec<LinkInfo>,
-    /// Their addresses.
+    /// The addresses of the links.
     pub addrs: Vec<AddrInfo>,
-    /// For each link with another end elsewhere: the node that has it.
+    /// For each link whose far end is in another node: that node.
     pub peers: Vec<Option<usize>>,
 }
 
-/// Looks at every namespace that the lab knows.
+/// Reads the links and addresses of all namespaces of the lab.
 ///
 /// # Errors
-/// The kernel's.
-pub fn look(lab: &Lab) -> Result<Vec<Node>> {
+/// When the kernel refuses to list them.
+pub fn read(lab: &Lab) -> Result<Vec<Node>> {
     let spaces: Vec<NetNs> = lab.all()?;
     let mut nodes = Vec::with_capacity(spaces.len());
     for ns in &spaces {

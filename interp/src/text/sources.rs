@@ -1,16 +1,16 @@
-//! The text behind every source name, and what a position of Rhai's means in it.
+//! The texts behind source names, and positions and names as Rhai reports them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::Position;
 
-/// The text behind every source name.
+/// The texts that were read, by the name that errors use.
 #[derive(Default)]
 pub struct Sources(Mutex<BTreeMap<String, Arc<str>>>);
 
 impl Sources {
-    /// Remembers the text of `name`.
+    /// Stores the text of `name`.
     pub fn add(&self, name: &str, text: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), text.into());
     }
@@ -22,7 +22,7 @@ impl Sources {
     }
 }
 
-/// The byte at a position. Rhai counts characters.
+/// The byte at a position. Rhai counts lines and characters.
 pub fn offset(text: &str, at: Position) -> Option<usize> {
     let before: usize = text.split_inclusive('\n').take(at.line()? - 1).map(str::len).sum();
     let line = text.get(before..)?.split('\n').next()?;
@@ -30,7 +30,7 @@ pub fn offset(text: &str, at: Position) -> Option<usize> {
     Some(before + line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset))
 }
 
-/// What Rhai calls a closure.
+/// Whether a function name is one that Rhai makes up for a closure.
 #[must_use]
 pub fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")

@@ -1,6 +1,6 @@
-//! "Did you mean": the known word nearest to one that is not.
+//! "Did you mean": the known word nearest to an unknown one.
 
-/// The best of `known`, if it is near enough.
+/// The word of `known` that is nearest to `word`, if it is near enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -11,7 +11,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Typing mistakes keep the beginning (Jaro-Winkler) or swap neighbours (Damerau-Levenshtein): the better of both.
+/// Typing mistakes keep the beginning (Jaro-Winkler) or swap neighbours (Damerau-Levenshtein): the higher of both
+/// scores.
 fn score(word: &str, candidate: &str) -> f64 {
     strsim::jaro_winkler(word, candidate).max(strsim::normalized_damerau_levenshtein(word, candidate))
 }

@@ -1,4 +1,4 @@
-//! Syntax of our own: `within NS { … }` and `check EXPR`.
+//! The syntax that nslab adds to the language: `within NS { … }` and `check EXPR`.
 
 use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Map, Position};
 use stdlib::catalog::{Catalog, Function};
@@ -9,7 +9,7 @@ use within::within;
 mod check;
 mod within;
 
-/// The family under which the catalog lists syntax.
+/// The family that the catalog lists both under.
 const FAMILY: &str = "syntax";
 
 /// Registers both, and describes them in the catalog.
@@ -30,8 +30,8 @@ pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
         "within NS { … }",
         r#"Runs the block inside a namespace, or in what `nsenter`, `unshare` or `hold` returned.
 
-Every function that is not told otherwise works there. `break`, `continue`, `return` and errors leave the block, and
-with it the namespace. The value of the block is the value of the whole.
+Every function without a namespace argument works there. `break`, `continue`, `return` and errors leave the block, and
+with it the namespace. The value of the block is the value of the expression.
 
 ```rhai
 let ns1 = netns("netns1");
@@ -59,7 +59,7 @@ check e.kind == "check" && e.message == "check failed: 2 == 3";
     );
 }
 
-#[expect(clippy::unnecessary_box_returns, reason = "Rhai wants its errors boxed")]
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai's errors are boxed")]
 fn error(
     cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
     kind: &str,

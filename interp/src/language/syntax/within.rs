@@ -1,4 +1,4 @@
-//! `within NS { … }`: the current namespace of a block.
+//! `within NS { … }`: evaluates a block in a namespace.
 
 use rhai::{Dynamic, EvalContext, Expression};
 use stdlib::bindings::RhaiResultOf;
@@ -13,7 +13,7 @@ pub(super) fn within(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Exp
         .map_err(|(message, hint)| error(cx, "usage", message, Some(hint), inputs[0].position()))?;
     let before = std::mem::replace(cx.tag_mut(), Dynamic::from(target));
     let result = cx.eval_expression_tree(&inputs[1]);
-    // `break`, `return` and errors come this way too: restore first, then pass them on.
+    // `break`, `return` and errors leave this way too: restore the place before passing them on.
     *cx.tag_mut() = before;
     result
 }
@@ -25,7 +25,7 @@ fn enter(
 ) -> Result<Place, (String, String)> {
     if let Some(ns) = value.read_lock::<NetNs>() {
         if ns.is_closed() {
-            return Err((format!("{} was deleted", ns.label()), "make it again with `netns(name)`".into()));
+            return Err((format!("{} was deleted", ns.label()), "create it again with `netns(name)`".into()));
         }
         return Ok(here.map_or_else(|| Place::of(&ns), |here| here.entering(&ns)));
     }
@@ -39,7 +39,7 @@ fn enter(
     };
     let hint = match value.read_lock::<rhai::ImmutableString>() {
         Some(name) => format!("a name is not a namespace yet: `within open_netns(\"{}\") {{ … }}`", *name),
-        None => "`within ns { … }`, with what `netns`, `hold`, `nsenter` or `unshare` returned".into(),
+        None => "`within ns { … }`, with the result of `netns`, `hold`, `nsenter` or `unshare`".into(),
     };
     Err((format!("`within` takes a namespace, not {is}"), hint))
 }

@@ -7,11 +7,11 @@ use stdlib::catalog::Catalog;
 use super::complete::{World, current_parameter};
 use crate::text::scan::{OpenCall, Place, context};
 
-/// The signature of the innermost open call; the argument that is being typed stands between `‹` and `›`.
+/// The signature of the innermost open call. The argument at the cursor stands between `‹` and `›`.
 #[must_use]
 pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize) -> Option<String> {
     if cursor != text.len() {
-        return None; // a hint is drawn behind the end
+        return None; // a hint is drawn after the end of the line
     }
     let context = context(text, cursor);
     let call = context.call?;
