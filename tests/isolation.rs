@@ -24,6 +24,8 @@ mod oracle;
 mod quiet;
 #[path = "isolation/refused.rs"]
 mod refused;
+#[path = "isolation/samples.rs"]
+mod samples;
 #[path = "isolation/tools.rs"]
 mod tools;
 
@@ -67,6 +69,7 @@ const TRIALS: &[(&str, Needs, Check)] = &[
     ("host_ends_of_every_sort_undo_exactly_what_was_made", Needs::Root, host_mode::ends),
     ("host_restores_what_was_there_before", Needs::Root, host_mode::restores),
     ("host_guards_what_it_did_not_make", Needs::Root, host_mode::guards),
+    ("host_refuses_every_sample_call", Needs::Root, samples::refused),
     ("host_survivors_undo_after_kills", Needs::Root, host_mode::survivors),
     ("host_gc_undoes_when_all_were_killed", Needs::Root, host_mode::gc),
     ("host_journals_are_private_and_locked", Needs::Root, host_mode::journals),
@@ -84,6 +87,7 @@ const ROLES: &[(&str, Check)] = &[
     ("host-ends", host_mode::ends_role),
     ("host-restores", host_mode::restores_role),
     ("host-guards", host_mode::guards_role),
+    ("host-samples", samples::refused_role),
     ("host-survivors", host_mode::survivors_role),
     ("host-gc", host_mode::gc_role),
     ("host-journals", host_mode::journals_role),

@@ -18,7 +18,7 @@ use interp::console::{Console, Palette};
 use interp::language::engine::STACK;
 use interp::language::interpreter::{Interpreter, Stop};
 use rhai::{AST, Map, Scope};
-use stdlib::exec::front::{self, Launch};
+use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::Lab;
 
 /// The kernel is still removing what the last run closed, and holds its locks for that.
@@ -118,7 +118,7 @@ fn whole() -> Fallible<u8> {
     }
     // From here on in a lab, which is made while there is one thread.
     let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
-    let status = front::launch(&launch, || {
+    let status = boot::launch(&launch, || {
         let work = || match run(&wish) {
             Ok(right) => u8::from(!right),
             Err(error) => {
@@ -131,7 +131,7 @@ fn whole() -> Fallible<u8> {
             worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
         })
     });
-    status.map_err(|error| format!("{error}: {}", error.hint.as_deref().unwrap_or_default()).into())
+    status.map_err(|error| format!("{error}: {}", error.hint_text().unwrap_or_default()).into())
 }
 
 fn complain(text: &str) {

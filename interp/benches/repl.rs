@@ -18,19 +18,19 @@ use interp::repl::assist::validate::Validator;
 use interp::repl::world::Live;
 use interp::session::Session;
 use nix::pty::openpty;
-use stdlib::exec::front::{self, Launch};
+use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::Lab;
 
 const ROUNDS: usize = 21;
 
 fn main() -> ExitCode {
-    if let Some(status) = front::main_of_init() {
+    if let Some(status) = stdlib::exec::main_of_init() {
         return status.into();
     }
     // The prompt is timed from outside, before this process enters a lab of its own.
     row("first prompt with its lab", 40.0, &(0..ROUNDS).map(|_| first_prompt()).collect::<Vec<_>>());
     let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
-    front::launch(&launch, in_the_lab).map_or(ExitCode::FAILURE, ExitCode::from)
+    boot::launch(&launch, in_the_lab).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// From the start of the program to its prompt on a terminal.

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use stdlib::exec::front;
+use stdlib::exec::boot;
 
 fn main() -> ExitCode {
     // The init process of a sandbox is another run of this program.
-    if let Some(status) = front::main_of_init() {
+    if let Some(status) = stdlib::exec::main_of_init() {
         return status.into();
     }
-    front::keep_inherited_descriptors();
+    boot::keep_inherited_descriptors();
     interp::cli::main().into()
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use stdlib::exec::front::FORBIDDEN;
+use stdlib::exec::boot::FORBIDDEN;
 
 /// How the program ends. Only `main` turns it into an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

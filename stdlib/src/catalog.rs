@@ -24,6 +24,29 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
     /// The type it returns; `()` for nothing.
     pub returns: String,
+    /// The kernel features that it requires, by their names in [`crate::kernel`].
+    pub needs: &'static [&'static str],
+    /// Whether it changes the network of a namespace.
+    pub changes: Changes,
+}
+
+/// Whether a function changes the network of a namespace, and what `--host` then refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// It changes nothing.
+    Nothing,
+    /// It is refused for a guarded device. The sample call tries it on `eth0`, the device of the default route.
+    Guarded(&'static str),
+    /// It changes something, but no guarded device: the reason.
+    Unguarded(&'static str),
+}
+
+impl Changes {
+    /// Whether it changes anything.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
 }
 
 /// One parameter.
@@ -31,14 +54,14 @@ pub struct Function {
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// Its type, as scripts know it.
-    pub of: &'static str,
+    /// Its type in scripts; empty for what the call itself provides.
+    pub ty: &'static str,
     /// Whether it may be left out.
     pub optional: bool,
     /// The keys of an option map: name, unit or values, meaning.
     pub keys: &'static [Key],
-    /// How many arguments it may take.
-    pub most: usize,
+    /// The most arguments that it takes.
+    pub max_args: usize,
     /// What a string for it names.
     pub names: Names,
 }
@@ -52,12 +75,12 @@ pub enum Names {
     Namespaces,
     /// Links of the namespace before it, or of the current one.
     Links,
-    /// Addresses that somebody in the lab has.
+    /// Addresses of the lab's links.
     Addresses,
-    /// Settings below `/proc/sys/net`.
-    Settings,
-    /// Kinds of namespace.
-    Kinds,
+    /// Sysctls below `/proc/sys/net`.
+    Sysctls,
+    /// Namespace types.
+    NsTypes,
     /// Signals.
     Signals,
 }
@@ -126,6 +149,14 @@ impl Function {
         first_sentence(&self.doc)
     }
 
+    /// What the kernel must have, in a sentence: ``Needs `veth` (CONFIG_VETH).``
+    #[must_use]
+    pub fn requirement(&self) -> Option<String> {
+        let option = |name: &str| crate::kernel::feature(name).map_or("?", |feature| feature.config);
+        let needs: Vec<String> = self.needs.iter().map(|name| format!("`{name}` (CONFIG_{})", option(name))).collect();
+        (!needs.is_empty()).then(|| format!("Needs {}.", needs.join(", ")))
+    }
+
     /// The `rhai` blocks of the text.
     #[must_use]
     pub fn examples(&self) -> Vec<String> {
@@ -138,15 +169,20 @@ impl fmt::Display for Function {
         if self.family == "syntax" {
             return f.write_str(&self.returns);
         }
-        write!(f, "{}(", self.name)?;
-        for (n, parameter) in self.parameters.iter().filter(|p| !p.of.is_empty()).enumerate() {
-            let comma = if n > 0 { ", " } else { "" };
-            let (open, close) = if parameter.optional { ("[", "]") } else { ("", "") };
-            write!(f, "{comma}{open}{}: {}{close}", parameter.name, parameter.of)?;
-        }
-        f.write_str(")")?;
-        if self.returns == "()" { Ok(()) } else { write!(f, " -> {}", self.returns) }
+        f.write_str(&signature(&self.name, &self.parameters, &self.returns))
     }
+}
+
+/// `ping([ns: NetNs], addr: string, [opts: map]) -> Ping`
+#[must_use]
+pub fn signature(name: &str, parameters: &[Parameter], returns: &str) -> String {
+    let shown = parameters.iter().filter(|parameter| !parameter.ty.is_empty());
+    let shown = shown.map(|parameter| {
+        let (open, close) = if parameter.optional { ("[", "]") } else { ("", "") };
+        format!("{open}{}: {}{close}", parameter.name, parameter.ty)
+    });
+    let result = if returns == "()" { String::new() } else { format!(" -> {returns}") };
+    format!("{name}({}){result}", shown.collect::<Vec<_>>().join(", "))
 }
 
 /// The text up to the end of its first sentence.
@@ -176,7 +212,7 @@ pub fn rhai_blocks(markdown: &str) -> Vec<String> {
     blocks
 }
 
-/// Takes away the blank that `///` leaves at the beginning of each line.
+/// Removes the blank that `///` leaves at the beginning of each line.
 #[must_use]
 pub(crate) fn unindent(doc: &str) -> String {
     doc.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")

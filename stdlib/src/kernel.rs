@@ -1,45 +1,45 @@
-//! What this kernel can do, found out by trying it in a throw-away namespace.
+//! What this kernel has: each feature is tried in a namespace made for that.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::InfoKind;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use nix::errno::Errno;
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::error::Result;
 use crate::exec::handle::NsKind;
 use crate::lab::Lab;
+use crate::lab::host::Permitted;
 use crate::net::Net;
-use crate::net::connection::Ask;
+use crate::net::connection::Write;
+use crate::net::link::kinds;
 
 /// Something that a kernel has or lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// What it is: `link`, `qdisc`, `namespace`, `filter`, `device`.
-    pub sort: &'static str,
-    /// Its name, as `//! needs:` lines in scripts use it.
+    pub kind: &'static str,
+    /// Its name, as `//! needs:` lines in scripts and the `needs` of functions use it.
     pub name: &'static str,
-    /// Whether the kernel has it; none if it is not loaded, and loading it would change the machine.
-    pub there: Option<bool>,
-    /// The kernel option that brings it.
-    pub option: &'static str,
+    /// The kernel option that it comes with, without `CONFIG_`.
+    pub config: &'static str,
+    /// Its module, if loading it adds devices outside of the namespace: `bond0`, `dummy0` and `ifb0` on the machine,
+    /// `gre0` in every namespace.
+    adds_devices: Option<&'static str>,
 }
 
-/// Kind, kernel option, and the module if loading it puts devices where nobody asked for them: `bond0`, `dummy0` and
-/// `ifb0` on the machine, `gre0` into every namespace.
-const LINKS: [(&str, &str, Option<&str>); 13] = [
-    ("veth", "VETH", None),
-    ("bridge", "BRIDGE", None),
-    ("macvlan", "MACVLAN", None),
+/// A feature, and whether the kernel has it; none if it is not loaded and was not tried.
+pub type Answer = (Feature, Option<bool>);
+
+/// Kinds of link that have no function yet: name, kernel option, module that adds devices.
+const OTHER_LINKS: [(&str, &str, Option<&str>); 9] = [
     ("ipvlan", "IPVLAN", None),
     ("vlan", "VLAN_8021Q", None),
     ("vxlan", "VXLAN", None),
     ("geneve", "GENEVE", None),
     ("dummy", "DUMMY", Some("dummy")),
-    ("ifb", "IFB", Some("ifb")),
     ("bond", "BONDING", Some("bonding")),
     ("vrf", "NET_VRF", None),
     ("wireguard", "WIREGUARD", None),
@@ -55,36 +55,53 @@ const QDISCS: [(&str, &str); 6] = [
     ("cake", "NET_SCH_CAKE"),
 ];
 
-/// Tries everything.
+/// Every feature, in the order in which `doctor` lists them.
+pub fn features() -> impl Iterator<Item = Feature> {
+    let feature = |kind, name, config, adds_devices| Feature { kind, name, config, adds_devices };
+    let namespaces = NsKind::ALL.iter().map(move |kind| feature("namespace", kind.file(), "NAMESPACES", None));
+    let links = kinds::ALL.iter().map(move |kind| feature("link", kind.name, kind.config, kind.adds_devices));
+    let others = OTHER_LINKS.iter().map(move |(name, config, module)| feature("link", name, config, *module));
+    let qdiscs = QDISCS.iter().map(move |(name, config)| feature("qdisc", name, config, None));
+    let rest = [feature("filter", "nf_tables", "NF_TABLES", None), feature("device", "tun", "TUN", None)];
+    namespaces.chain(links).chain(others).chain(qdiscs).chain(rest)
+}
+
+/// The feature called `name`.
+#[must_use]
+pub fn feature(name: &str) -> Option<Feature> {
+    features().find(|feature| feature.name == name)
+}
+
+/// Tries every feature.
 ///
 /// # Errors
 /// When no namespace can be made to try it in.
-pub fn features(lab: &Lab) -> Result<Vec<Feature>> {
-    let trial = lab.create_netns(None)?;
+pub fn probe(lab: &Arc<Lab>) -> Result<Vec<Answer>> {
+    let guard = lab.guard();
+    let trial = guard.create_netns(None)?;
+    let permit = guard.in_own(&trial)?;
     let net = trial.net()?;
-    let mut features: Vec<Feature> = NsKind::ALL
-        .iter()
-        .map(|kind| Feature {
-            sort: "namespace",
-            name: kind.file(),
-            there: Some(Path::new("/proc/self/ns").join(kind.file()).exists()),
-            option: "NAMESPACES",
-        })
-        .collect();
-    for (name, option, module) in LINKS {
-        let there = if module.is_none_or(is_loaded) { Some(has_link(&net, name)?) } else { None };
-        features.push(Feature { sort: "link", name, there, option });
+    let mut answers = Vec::new();
+    for feature in features() {
+        let has = match feature.adds_devices {
+            Some(module) if !is_loaded(module) => None,
+            _ => Some(has(&net, &permit, &feature)?),
+        };
+        answers.push((feature, has));
     }
-    for (name, option) in QDISCS {
-        features.push(Feature { sort: "qdisc", name, there: Some(has_qdisc(&net, name)?), option });
-    }
-    let filter = net.firewall().is_ok();
-    features.push(Feature { sort: "filter", name: "nf_tables", there: Some(filter), option: "NF_TABLES" });
-    let tun = fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok();
-    features.push(Feature { sort: "device", name: "tun", there: Some(tun), option: "TUN" });
     drop(net);
     trial.close();
-    Ok(features)
+    Ok(answers)
+}
+
+fn has(net: &Net, permit: &Permitted, feature: &Feature) -> Result<bool> {
+    match feature.kind {
+        "namespace" => Ok(Path::new("/proc/self/ns").join(feature.name).exists()),
+        "link" => net.has_link_kind(permit, feature.name),
+        "qdisc" => has_qdisc(net, permit, feature.name),
+        "filter" => Ok(net.firewall().is_ok()),
+        _ => Ok(fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok()),
+    }
 }
 
 /// Whether a module is a part of the kernel or loaded, so that trying it loads nothing.
@@ -97,23 +114,12 @@ fn is_loaded(module: &str) -> bool {
         || built_in.lines().any(|line| line.ends_with(&format!("/{module}.ko")))
 }
 
-/// Asks for a link of the kind, without what it would need: an unknown kind is refused before anything else
-/// (`rtnl_newlink` in `net/core/rtnetlink.c`).
-fn has_link(net: &Net, kind: &str) -> Result<bool> {
-    let message =
-        LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Other(kind.into())).name("probe0").build();
-    let answer = net.try_request(RouteNetlinkMessage::NewLink(message), Ask::Create)?;
-    if answer.is_ok() {
-        let _ = net.delete_link(&crate::name::IfName::new("probe0")?);
-    }
-    Ok(!matches!(answer, Err(refusal) if refusal.errno == Errno::EOPNOTSUPP))
-}
-
 /// Asks for a queueing discipline on `lo`; an unknown one is ENOENT (`qdisc_create` in `net/sched/sch_api.c`).
-fn has_qdisc(net: &Net, kind: &str) -> Result<bool> {
+fn has_qdisc(net: &Net, permit: &Permitted, kind: &str) -> Result<bool> {
     let mut message = TcMessage::with_index(1);
     message.header.parent = TcHandle::ROOT;
     message.attributes.push(TcAttribute::Kind(kind.into()));
-    let answer = net.try_request(RouteNetlinkMessage::NewQueueDiscipline(message), Ask::Create)?;
+    let message = RouteNetlinkMessage::NewQueueDiscipline(message);
+    let answer = net.try_change::<RouteNetlinkMessage>(permit, message, Write::Create)?;
     Ok(!matches!(answer, Err(refusal) if refusal.errno == Errno::ENOENT))
 }

@@ -8,6 +8,8 @@ pub mod kernel;
 pub mod lab;
 pub mod name;
 pub mod net;
+pub mod notation;
 pub mod ns;
+pub mod suggest;
 
 pub use error::{Error, Kind, Result};

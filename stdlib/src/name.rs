@@ -11,8 +11,8 @@ pub struct NsName(String);
 impl NsName {
     /// Accepts letters, digits, `_`, `.`, `-` and not more than 255 bytes; the first is a letter, a digit or `_`.
     ///
-    /// iproute2 accepts more (blanks, newlines, a leading dash): names that no listing can show and no
-    /// command line can take.
+    /// iproute2 accepts more (blanks, newlines, a leading dash): names that no listing can show and no command line
+    /// can take.
     ///
     /// # Errors
     /// Says which rule the name breaks.
@@ -28,7 +28,7 @@ impl NsName {
     }
 }
 
-/// The name of a link: at most 15 bytes, as the kernel's `IFNAMSIZ` wants it.
+/// The name of a link: at most 15 bytes (`IFNAMSIZ`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfName(String);
 
@@ -48,13 +48,13 @@ impl IfName {
                 && !matches!(c, '/' | ':' | '%' | '\\' | '`' | '"' | '\'')
         })?;
         if matches!(name, "all" | "default") {
-            return Err(Error::usage(format!("bad link name `{name}`: it is a folder of /proc/sys/net/ipv4/conf"))
+            return Err(Error::usage(format!("bad link name `{name}`: it is a directory of /proc/sys/net/ipv4/conf"))
                 .hint("choose another name"));
         }
         Ok(Self(name.to_owned()))
     }
 
-    /// A name that the kernel itself reported: whatever it is, it exists.
+    /// A name that the kernel reported.
     pub(crate) fn from_kernel(name: &str) -> Self {
         Self(name.to_owned())
     }
@@ -89,10 +89,10 @@ fn check(what: &str, name: &str, longest: usize, allowed: impl Fn(char) -> bool)
         return Err(bad("it is empty".into()));
     }
     if name.len() > longest {
-        return Err(bad(format!("{} bytes, the kernel takes {longest}", name.len())).hint("choose a shorter name"));
+        return Err(bad(format!("{} bytes, the kernel takes {longest}", name.len())).only_hint("choose a shorter name"));
     }
     if name == "." || name == ".." {
-        return Err(bad("it is a folder".into()));
+        return Err(bad("it is a directory".into()));
     }
     if let Some(c) = name.chars().find(|c| !allowed(*c)) {
         return Err(bad(format!("it contains {c:?}")));
@@ -108,7 +108,7 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// `text` with everything escaped that would steer a terminal.
+/// `text` with control characters and direction marks escaped.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -122,12 +122,12 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// The beginning of `text`, escaped: what an error quotes of a value that somebody gave.
+/// The beginning of `text`, escaped: what an error quotes of a value.
 #[must_use]
 pub(crate) fn short(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut shown: String = printable(text).chars().take(MOST).collect();
-    if text.chars().nth(MOST).is_some() {
+    const LONGEST: usize = 60;
+    let mut shown: String = printable(text).chars().take(LONGEST).collect();
+    if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
     shown

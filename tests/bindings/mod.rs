@@ -2,8 +2,11 @@
 
 mod addr;
 mod bridge;
+mod errors;
 mod firewall;
+mod ifb;
 mod link;
+mod macvlan;
 mod namespace;
 mod netns;
 mod ping;

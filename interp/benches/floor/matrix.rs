@@ -9,7 +9,7 @@ use super::{
 
 /// All ordered pairs of `n` nodes, cold: nobody knows the hardware address of anybody yet. In this order:
 ///
-/// 1. to 5. build: as [`star`](super::star);
+/// 1. to 5. build: as the workload `star`;
 /// 6. probe: node 0 pings node 1, 2, …, n − 1, then node 1 pings node 0, 2, …, each echo awaited before the next:
 ///    n (n − 1) in all;
 /// 7. delete: every descriptor is closed. The links go with the namespaces.

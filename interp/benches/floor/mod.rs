@@ -17,6 +17,7 @@
 mod chain;
 mod icmp;
 mod matrix;
+mod message;
 mod netlink;
 mod node;
 mod programs;

@@ -9,70 +9,12 @@ use std::{
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
-use super::requests;
+use super::{message::Message, requests};
 
 const HEADER: usize = 16;
-/// Attributes and messages start at multiples of this.
-const ALIGN: usize = 4;
 
 /// How long a link may take until it runs, or is gone. On a recent kernel the first answer says that it runs.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A request under construction: the netlink header, a fixed header, attributes.
-pub(super) struct Message(Vec<u8>);
-
-impl Message {
-    /// Starts a message of type `kind` whose fixed header is `fixed`.
-    pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.extend([0; 4]); // the length: known when it is sent
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(flags.to_ne_bytes());
-        bytes.extend([0; 8]); // sequence number: set when it is sent; port: the kernel knows
-        bytes.extend(fixed);
-        Self(bytes)
-    }
-
-    /// Appends one attribute.
-    pub(super) fn attribute(self, kind: u16, value: &[u8]) -> Self {
-        self.nest(kind, |mut inside| {
-            inside.0.extend(value);
-            inside
-        })
-    }
-
-    /// Appends one attribute with a number in it.
-    pub(super) fn number(self, kind: u16, value: u32) -> Self {
-        self.attribute(kind, &value.to_ne_bytes())
-    }
-
-    /// Appends one attribute with a text in it, which ends with a zero byte.
-    pub(super) fn text(self, kind: u16, value: &str) -> Self {
-        self.nest(kind, |mut inside| {
-            inside.0.extend(value.as_bytes());
-            inside.0.push(0);
-            inside
-        })
-    }
-
-    /// Appends one attribute whose value `fill` writes: further attributes, or anything else.
-    pub(super) fn nest(mut self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
-        let start = self.0.len();
-        self.0.extend([0; 2]);
-        self.0.extend(kind.to_ne_bytes());
-        let Self(mut bytes) = fill(self);
-        let length = u16::try_from(bytes.len() - start).unwrap_or(u16::MAX);
-        bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
-        bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-        Self(bytes)
-    }
-
-    /// Appends bytes as they are: a fixed header inside an attribute.
-    pub(super) fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend(bytes);
-        self
-    }
-}
 
 /// A netlink socket. It belongs to the namespace in which it was opened, wherever it is used.
 pub(super) struct Netlink {
@@ -125,11 +67,9 @@ impl Netlink {
     /// Sends one request and returns type and body of its one answer.
     ///
     /// The kernel has handled the request when `send` returns, so `recv` never has to wait.
-    fn exchange(&mut self, Message(mut bytes): Message) -> io::Result<(u16, &[u8])> {
+    fn exchange(&mut self, message: Message) -> io::Result<(u16, &[u8])> {
         self.sequence += 1;
-        let length = u32::try_from(bytes.len()).map_err(|_| malformed())?;
-        bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        bytes[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
+        let bytes = message.finish(self.sequence);
         send(self.socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
 
         let length = recv(self.socket.as_raw_fd(), &mut self.answer, MsgFlags::empty())?;

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use super::netlink::Message;
+use super::message::Message;
 
 /// The index of `lo`, in every namespace.
 pub(super) const LO: u32 = 1;

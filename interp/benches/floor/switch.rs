@@ -22,7 +22,7 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    /// Builds the bridge, and then all nodes: see [`super::star`].
+    /// Builds the bridge, and then all nodes: steps 1 to 5 of the workload `star`.
     pub(super) fn build(count: u32) -> io::Result<Self> {
         if count > MOST {
             return Err(size_error("a bridge holds 1,023 ports"));

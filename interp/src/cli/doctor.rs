@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
-use stdlib::exec::front::{self, Launch};
+use stdlib::exec::boot::{self, Launch};
 use stdlib::kernel;
 use stdlib::lab::Lab;
 
@@ -38,11 +38,11 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
     }
     let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
     let in_the_lab = || console.conclude(in_the_lab(console).unwrap_or_else(Lost::status)).code();
-    match front::launch(&launch, in_the_lab) {
+    match boot::launch(&launch, in_the_lab) {
         Ok(code) => Ok(Status::Of(code)),
         Err(error) => {
             row(console, "lab", "", &format!("no: {error}"))?;
-            row(console, "", "", error.hint.as_deref().unwrap_or_default())?;
+            row(console, "", "", &error.hint_text().unwrap_or_default())?;
             Ok(Status::Forbidden)
         }
     }
@@ -50,22 +50,22 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
 
 fn in_the_lab(console: &Console) -> Result<Status, Lost> {
     row(console, "lab", "", "yes: user, mount, pid, net, uts and ipc namespaces, with /proc, /sys and /run")?;
-    let features = match Lab::here(None).and_then(|lab| kernel::features(&lab)) {
+    let features = match Lab::here(None).and_then(|lab| kernel::probe(&lab)) {
         Ok(features) => features,
         Err(error) => {
             row(console, "kernel", "", &format!("its features cannot be read: {error}"))?;
             return Ok(Status::Forbidden);
         }
     };
-    for feature in features {
-        let answer = match feature.there {
+    for (feature, has) in features {
+        let answer = match has {
             Some(true) => "yes".to_owned(),
-            Some(false) => format!("no (CONFIG_{})", feature.option),
+            Some(false) => format!("no (CONFIG_{})", feature.config),
             None => {
-                format!("not loaded (CONFIG_{}); not tried, it would add devices outside the lab", feature.option)
+                format!("not loaded (CONFIG_{}); not tried, it would add devices outside the lab", feature.config)
             }
         };
-        row(console, feature.sort, feature.name, &answer)?;
+        row(console, feature.kind, feature.name, &answer)?;
     }
     Ok(Status::Ok)
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
-use stdlib::exec::front::{self, Launch};
+use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::{Journal, Lab, host};
 use stdlib::{Error, Kind};
 
@@ -46,7 +46,7 @@ fn launch(
         }
     };
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
-    let code = front::launch(&launch, || {
+    let code = boot::launch(&launch, || {
         let status = prepare(journal).and_then(|(lab, signals)| {
             evaluate(&lab, signals, || work(&lab).unwrap_or_else(Lost::status))
                 .map_err(|error| Error::io("start a thread", &error))
@@ -71,7 +71,7 @@ fn open_journal() -> Result<Journal, Error> {
 fn prepare(journal: Option<Journal>) -> Result<(Arc<Lab>, Signals), Error> {
     let lab = Lab::here(journal)?;
     // A signal that the parent process ignores stays ignored.
-    let handled = if front::is_ignored(SIGINT) { &[][..] } else { &[SIGINT][..] };
+    let handled = if boot::is_ignored(SIGINT) { &[][..] } else { &[SIGINT][..] };
     let signals = Signals::new(handled).map_err(|error| Error::io("handle signals", &error))?;
     Ok((lab, signals))
 }

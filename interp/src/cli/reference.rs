@@ -32,6 +32,9 @@ fn markdown(catalog: &Catalog) -> String {
             let _ = write!(text, "\n## {family}\n");
         }
         let _ = write!(text, "\n### `{}`\n\n{}\n", function.signature(), function.doc.trim());
+        if let Some(requirement) = function.requirement() {
+            let _ = write!(text, "\n{requirement}\n");
+        }
         for key in function.parameters.iter().flat_map(|parameter| parameter.keys) {
             let _ = write!(text, "\n* `{}`: {}", key.name, key.doc);
         }

@@ -133,7 +133,7 @@ impl Console {
     /// Writes `error: …`, and `hint: …` if there is a hint.
     pub fn error_with_hint(&self, error: &stdlib::Error) {
         self.error(&error.to_string());
-        if let Some(hint) = &error.hint {
+        if let Some(hint) = error.hint_text() {
             self.note(&format!("hint: {hint}"));
         }
     }

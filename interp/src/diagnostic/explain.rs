@@ -7,7 +7,7 @@ use stdlib::catalog::{Catalog, Function};
 
 use super::Known;
 use crate::text::sources::is_closure;
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 
 /// The message and the hint for an error. `text` is the source that it was raised in.
 pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
@@ -47,6 +47,20 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
             (lower(text), None)
         }
     }
+}
+
+/// The same for the text of an error of the language that went through a function of ours, as `wait_until`.
+pub(super) fn explain_text(message: &str, known: &Known<'_>, text: &str) -> (String, Option<String>) {
+    if let Some(signature) = message.strip_prefix("Function not found: ") {
+        return no_function(signature, known, text);
+    }
+    if let Some(name) = message.strip_prefix("Property not found: ") {
+        return no_key(name, text);
+    }
+    if message.starts_with("Unknown property '") {
+        return no_property(message, known.catalog);
+    }
+    (lower(message), None)
 }
 
 fn parsing(error: &ParseErrorType, at: Position, known: &Known<'_>, text: &str) -> (String, Option<String>) {

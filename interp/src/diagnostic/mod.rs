@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use rhai::{EvalAltResult, Map, Position};
-use stdlib::bindings;
+use stdlib::bindings::ScriptError;
+use stdlib::bindings::script_error::{self, Place};
 use stdlib::catalog::Catalog;
 
 use crate::text::sources::{Sources, is_closure, offset};
-use explain::explain;
+use crate::text::tokens::tokens;
+use explain::{explain, explain_text};
 
 mod explain;
 mod render;
@@ -62,18 +64,23 @@ impl Diagnostic {
         let (root, source) = walk.down(error, name);
         let (mut message, mut hint) = explain(root, known, sources.get(&source).as_deref().unwrap_or_default());
         let mut is_check = false;
-        let mut place = (source, root.position());
-        if let EvalAltResult::ErrorRuntime(value, _) = root {
-            if let Some((text, help)) = bindings::from_map(value) {
-                (message, hint) = (text, help);
-            }
-            if let Some(map) = value.read_lock::<Map>() {
-                is_check = map.get("kind").is_some_and(|kind| kind.to_string() == "check");
-                // The map has the original place; the error itself has the place of the `throw` that raised it again.
-                place = place_in(&map).unwrap_or(place);
+        let mut place = Place { source, position: root.position(), argument: None };
+        if let EvalAltResult::ErrorRuntime(value, _) = root
+            && let Some(error) = value.read_lock::<Map>().and_then(|map| ScriptError::from_map(&map))
+        {
+            is_check = error.kind == "check";
+            let text = sources.get(&error.place.source).unwrap_or_default();
+            (message, hint) = match error.kind.as_str() {
+                script_error::SCRIPT => explain_text(&error.message, known, &text),
+                _ => (error.message.clone(), error.hint_text()),
+            };
+            // An error that was thrown again has the position of the `throw`; the map keeps the first one.
+            if !error.place.position.is_none() {
+                place = error.place;
             }
         }
-        let at = spot(sources, &place.0, place.1);
+        let argument = place.argument.and_then(|n| sources.argument(&place.source, place.position, n));
+        let at = spot(sources, &place.source, argument.unwrap_or(place.position));
         walk.calls.reverse();
         let names: BTreeSet<&String> =
             at.iter().chain(walk.calls.iter().map(|(_, spot)| spot)).map(|spot| &spot.source).collect();
@@ -106,20 +113,11 @@ impl Walk<'_> {
     }
 }
 
-fn place_in(map: &Map) -> Option<(String, Position)> {
-    let number = |key: &str| u16::try_from(map.get(key)?.as_int().ok()?).ok();
-    let at = Position::new(number("line")?, number("position").unwrap_or(0));
-    Some((map.get("source")?.to_string(), at))
-}
-
-/// The word, or the quoted text, that begins at a position. Rhai counts characters; a spot counts bytes.
+/// The token at a position. Rhai counts characters; a spot counts bytes.
 fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
     let text = sources.get(source)?;
     let begin = offset(&text, at)?;
-    let rest = text[begin..].lines().next().unwrap_or_default();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-    let quoted = rest.strip_prefix('"').and_then(|text| text.find('"')).map(|end| end + 2);
-    let length = if word > 0 { word } else { quoted.unwrap_or_else(|| rest.chars().next().map_or(0, char::len_utf8)) };
+    let line = text[begin..].lines().next().unwrap_or_default();
+    let length = tokens(line).first().filter(|token| token.range.start == 0).map_or(0, |token| token.range.end);
     Some(Spot { source: source.into(), span: begin..begin + length })
 }

@@ -132,6 +132,7 @@ impl Interpreter {
         let known: Scope<'_> = known.map(|name| (name.to_owned(), Dynamic::UNIT)).collect();
         let compiled = self.engine.compile_with_scope(&known, text);
         let ast = compiled.map_err(|error| self.stop(&error.into(), name, scope))?;
+        self.sources.compiled(name, &ast);
         if let Some(module) = functions::module(&ast, name) {
             self.engine.register_global_module(module);
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use stdlib::bindings::ScriptError;
 use stdlib::name::printable;
 
 use crate::console::describe;
@@ -158,6 +159,7 @@ impl Resolver {
         let in_module = |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(source.into(), error, pos));
         let mut ast: AST = engine.compile(without_shebang(text)).map_err(|e| in_module(e.into()))?;
         ast.set_source(source);
+        self.sources.compiled(source, &ast);
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
         Ok(module.into())
     }
@@ -197,11 +199,11 @@ impl ModuleResolver for Resolver {
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let fail = |why: String| {
-            let mut map = rhai::Map::new();
-            map.insert("kind".into(), "not_found".into());
-            map.insert("message".into(), format!("cannot import \"{path}\"").into());
-            map.insert("hint".into(), why.into());
-            Box::new(EvalAltResult::ErrorRuntime(map.into(), pos))
+            ScriptError::new("not_found", "import", format!("cannot import \"{path}\""))
+                .object(path)
+                .hint(why)
+                .at(source, pos)
+                .into_rhai()
         };
         let loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let importer = loading.iter().find(|found| Some(found.source.as_str()) == source);

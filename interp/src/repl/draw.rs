@@ -69,6 +69,7 @@ mod tests {
             layer: String::new(),
             kind: String::new(),
             peer_index: None,
+            lower_index: None,
             netnsid: None,
             txqlen: 0,
             group: 0,

@@ -57,7 +57,7 @@ pub(super) fn show(state: &State, above: Above) -> Result<()> {
     let above = Mutex::new(above);
     let (palette, busy) = (state.console.palette(), state.busy.clone());
     state.session.interpreter.lab.listen(move |event| {
-        if is_news(&event, &busy) {
+        if is_news(event, &busy) {
             let text = palette.paint(Style::Dim, &escaped(&format!("[{event}]")));
             above.lock().unwrap_or_else(PoisonError::into_inner)(text + "\n");
         }
@@ -67,8 +67,8 @@ pub(super) fn show(state: &State, above: Above) -> Result<()> {
 /// Whether the user cannot know of the event. The author of a running input knows its effect on links and names.
 fn is_news(event: &Event, busy: &Busy) -> bool {
     match event {
-        Event::Link { .. } | Event::Netns { .. } if busy.is_busy() => false,
-        Event::Link { state, .. } => matches!(state.as_str(), "DOWN" | "LOWERLAYERDOWN" | "GONE"),
-        Event::Process { .. } | Event::Netns { .. } => true,
+        Event::LinkState { .. } | Event::LinkGone { .. } | Event::NameGone { .. } if busy.is_busy() => false,
+        Event::LinkState { state, .. } => matches!(*state, "DOWN" | "LOWERLAYERDOWN"),
+        Event::LinkGone { .. } | Event::ProcessEnded { .. } | Event::NameGone { .. } => true,
     }
 }

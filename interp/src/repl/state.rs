@@ -13,7 +13,7 @@ use crate::console::{self, Console};
 use crate::language::interpreter::{Outcome, Stop};
 use crate::session::Session;
 use crate::status::Status;
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 
 /// A session and its surroundings at the prompt.
 pub struct State {

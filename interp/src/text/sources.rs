@@ -1,24 +1,48 @@
 //! The texts behind source names, and positions and names as Rhai reports them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::Position;
+use rhai::{AST, Position};
 
-/// The texts that were read, by the name that errors use.
+use super::arguments::argument;
+
+/// The texts that were read, by the name that errors use, and their syntax trees once they are compiled.
 #[derive(Default)]
-pub struct Sources(Mutex<BTreeMap<String, Arc<str>>>);
+pub struct Sources(Mutex<BTreeMap<String, Source>>);
+
+struct Source {
+    text: Arc<str>,
+    tree: Option<AST>,
+}
 
 impl Sources {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Source>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stores the text of `name`.
     pub fn add(&self, name: &str, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), text.into());
+        self.lock().insert(name.into(), Source { text: text.into(), tree: None });
+    }
+
+    /// Remembers what the text of `name` was compiled to.
+    pub fn compiled(&self, name: &str, tree: &AST) {
+        if let Some(source) = self.lock().get_mut(name) {
+            source.tree = Some(tree.clone());
+        }
     }
 
     /// The text of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.lock().get(name).map(|source| source.text.clone())
+    }
+
+    /// Where argument `n` of the call at `call` in `name` stands.
+    #[must_use]
+    pub fn argument(&self, name: &str, call: Position, n: usize) -> Option<Position> {
+        argument(self.lock().get(name)?.tree.as_ref()?, call, n)
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use super::args::Here;
-use super::list::{List, Listed, register_list};
-use super::{bindings, register_type, value};
+use super::core::prelude::*;
+use super::core::register::Family;
+use crate::name::printable;
 use crate::net::addr::AddrInfo;
+
+pub(super) const FAMILY: Family =
+    Family { name: "addresses", types: &[register_type::<Address>, register_list::<Address>], bindings: BINDINGS };
 
 /// An address, with the name of its link.
 #[derive(Clone)]
@@ -19,9 +22,9 @@ value! { Address, "Address", "An address of a link.";
     dev: String = |addr| addr.dev.clone();
     /// The address with its prefix length.
     addr: String = |addr| addr.info.net.to_string();
-    /// How far it is known: `global`, `link`, `host`.
+    /// Its scope: `global`, `link`, `host`.
     scope: String = |addr| addr.info.scope.clone();
-    /// Whether IPv6 still looks for duplicates of it.
+    /// Whether duplicate address detection is still running for it.
     tentative: bool = |addr| addr.info.tentative;
 }
 
@@ -40,8 +43,7 @@ impl Listed for Address {
     }
 }
 
-bindings! { "addresses", types: [register_type::<Address>, register_list::<Address>];
-
+bindings! {
     /// Lists the addresses of a namespace.
     ///
     /// Like `ip -n NS -br addr`.
@@ -57,7 +59,7 @@ bindings! { "addresses", types: [register_type::<Address>, register_list::<Addre
         let links = net.links()?;
         let name = |index: u32| {
             let link = links.iter().find(|link| link.index == index);
-            link.map_or_else(|| "?".to_owned(), |link| crate::name::printable(&link.name))
+            link.map_or_else(|| "?".to_owned(), |link| printable(&link.name))
         };
         let addrs = net.addrs(None)?;
         Ok(addrs.into_iter().map(|info| Address { dev: name(info.index), info }).collect::<Vec<_>>().into())

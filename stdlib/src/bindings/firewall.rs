@@ -2,10 +2,21 @@
 
 use rhai::{Dynamic, INT};
 
-use super::args::Here;
-use super::list::{List, Listed, register_list};
-use super::{bindings, register_type, value};
+use super::core::prelude::*;
+use super::core::register::Family;
 use crate::net::firewall::{Chain, Firewall, Rule};
+
+pub(super) const FAMILY: Family = Family {
+    name: "firewall",
+    types: &[
+        register_type::<Firewall>,
+        register_type::<TableChain>,
+        register_list::<TableChain>,
+        register_type::<Rule>,
+        register_list::<Rule>,
+    ],
+    bindings: BINDINGS,
+};
 
 value! { Rule, "Rule", "One rule of a chain.";
     /// `ACCEPT`, `DROP`, a chain …; empty if the rule only counts or marks.
@@ -18,7 +29,7 @@ value! { Rule, "Rule", "One rule of a chain.";
     destination: String = |rule| rule.destination.clone();
     /// Everything else, in nft's words.
     extra: String = |rule| rule.extra.clone();
-    /// The whole rule in nft's syntax; `<name>` stands for what is not understood.
+    /// The whole rule in nft's syntax; `<name>` stands for what is not decoded.
     text: String = |rule| rule.text.clone();
     /// Packets counted; `()` if the rule does not count.
     packets: Option<INT> = |rule| rule.packets.and_then(|n| INT::try_from(n).ok());
@@ -34,24 +45,24 @@ impl std::fmt::Display for Rule {
 
 impl Listed for Rule {
     const LIST: &'static str = "Rules";
-    const LIST_DOC: &'static str = "The rules of a chain, in the order in which they are asked.";
+    const LIST_DOC: &'static str = "The rules of a chain, in the order in which packets meet them.";
 }
 
 /// A chain and the table it is in.
 #[derive(Clone)]
-pub(crate) struct InTable {
+pub(crate) struct TableChain {
     family: String,
     table: String,
     chain: Chain,
 }
 
-impl std::fmt::Display for InTable {
+impl std::fmt::Display for TableChain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {}: {} rules", self.family, self.table, self.chain.name, self.chain.rules.len())
     }
 }
 
-value! { InTable, "Chain", "A chain of rules.";
+value! { TableChain, "Chain", "A chain of rules.";
     /// Its name.
     name: String = |it| it.chain.name.clone();
     /// The table it is in.
@@ -66,7 +77,7 @@ value! { InTable, "Chain", "A chain of rules.";
     rules: List<Rule> = |it| it.chain.rules.clone().into();
 }
 
-impl Listed for InTable {
+impl Listed for TableChain {
     const LIST: &'static str = "Chains";
     const LIST_DOC: &'static str = "Chains of rules.";
 }
@@ -75,8 +86,8 @@ value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `ipt
     /// Whether nothing filters here: no table of nf_tables at all.
     is_empty: bool = |firewall| firewall.tables.is_empty();
     /// The chains of all tables.
-    chains: List<InTable> = |firewall| {
-        let chains = firewall.tables.iter().flat_map(|table| table.chains.iter().map(|chain| InTable {
+    chains: List<TableChain> = |firewall| {
+        let chains = firewall.tables.iter().flat_map(|table| table.chains.iter().map(|chain| TableChain {
             family: table.family.clone(), table: table.name.clone(), chain: chain.clone(),
         }));
         chains.collect::<Vec<_>>().into()
@@ -87,11 +98,7 @@ value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `ipt
     };
 }
 
-bindings! { "firewall", types: [
-        register_type::<Firewall>, register_type::<InTable>, register_list::<InTable>,
-        register_type::<Rule>, register_list::<Rule>
-    ];
-
+bindings! {
     /// Reads the packet filter of a namespace: what `nft` and today's `iptables` write.
     ///
     /// Like `iptables -L -n`, and `nft list ruleset` for the other tables. Rules of `iptables-legacy` are not in it.

@@ -1,22 +1,30 @@
-//! Namespaces of all eight kinds: look at them, compare, hold, enter, make.
+//! Namespaces of all eight types: list, compare, hold, enter, create.
 
 use std::sync::Arc;
 
 use rhai::INT;
 
-use super::args::{Arg, Call, Current, Kinds, Pid};
-use super::list::{List, Listed, register_list};
-use super::{bindings, register_type, value};
+use super::core::args::Current;
+use super::core::handles::Pid;
+use super::core::prelude::*;
+use super::core::register::Family;
+use super::core::written::NsTypes;
 use crate::catalog::Names;
 use crate::error::{Error, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::lab::{Lab, NetNs, Sandbox};
 use crate::ns::{self, NsEntry};
 
+pub(super) const FAMILY: Family = Family {
+    name: "all namespace types",
+    types: &[register_type::<NsEntry>, register_list::<NsEntry>, register_type::<Sandbox>],
+    bindings: BINDINGS,
+};
+
 value! { NsEntry, "NsEntry", "One line of `ls -l /proc/PID/ns`.";
-    /// The kind: `cgroup`, `ipc`, `mnt`, `net`, `pid`, `time`, `user`, `uts`, and two `…_for_children`.
+    /// The type: `cgroup`, `ipc`, `mnt`, `net`, `pid`, `time`, `user`, `uts`, and two `…_for_children`.
     name: String = |entry| entry.name.clone();
-    /// The number of the namespace: the same number, the same namespace, as long as both live.
+    /// The inode number of the namespace: as long as both live, equal numbers mean the same namespace.
     inode: INT = |entry| INT::try_from(entry.inode).unwrap_or(0);
     /// What the link points to: `net:[4026531840]`.
     target: String = |entry| entry.target.clone();
@@ -33,20 +41,20 @@ impl Listed for NsEntry {
 }
 
 value! { Sandbox, "Sandbox", "Namespaces that are held: `within` and `exec` enter them.";
-    /// The kinds it holds.
+    /// The namespace types it holds.
     kinds: rhai::Array = |sandbox| sandbox.handles()?.iter().map(|h| rhai::Dynamic::from(h.kind().file())).collect();
-    /// Its network namespace, if that is one of the kinds; else `()`.
+    /// Its network namespace, if that is one of the types; else `()`.
     net: Option<NetNs> = |sandbox| sandbox.net()?;
 }
 
-/// A namespace to look at: that of a process and a kind, a handle, or the current one.
-pub(crate) enum Look {
+/// A namespace: that of a process and a type, a handle, or the current one.
+pub(crate) enum Subject {
     Net(NetNs),
     Process(u32, NsKind),
     Sandbox(Sandbox, NsKind),
 }
 
-impl Look {
+impl Subject {
     fn open(&self) -> Result<NsHandle> {
         match self {
             Self::Net(ns) => ns.handle(),
@@ -67,35 +75,35 @@ impl Look {
                 .into_iter()
                 .find(|entry| entry.name == kind.file())
                 .map(|entry| entry.inode)
-                .ok_or_else(|| Error::usage(format!("this kernel has no {} namespaces", kind.file()))),
+                .ok_or_else(|| Error::usage(format!("the kernel lacks {} namespaces", kind.file()))),
             Self::Sandbox(..) => Ok(self.open()?.inode().ino),
         }
     }
 }
 
-impl Arg for Look {
+impl Arg for Subject {
     const TYPE: &'static str = "NetNs or pid";
     const OPTIONAL: bool = true;
-    const MOST: usize = 2;
-    const NAMES: Names = Names::Kinds;
+    const MAX_ARGS: usize = 2;
+    const NAMES: Names = Names::NsTypes;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         if call.left() == 0 {
             return Ok(Self::Net(Current::take(call, name)?.0.net));
         }
         let kind = |call: &mut Call<'_>| if call.left() > 0 { NsKind::take(call, "kind") } else { Ok(NsKind::Net) };
-        if let Some(sandbox) = call.take_sandbox() {
+        if let Some(sandbox) = call.take::<Sandbox>() {
             return Ok(Self::Sandbox(sandbox, kind(call)?));
         }
         if let Some(ns) = call.take_net()? {
             return Ok(Self::Net(ns));
         }
         let pid = Pid::take(call, name)
-            .map_err(|e| e.hint("a namespace, or a process number and a kind: `ns_inode(1, \"net\")`"))?;
+            .map_err(|e| e.only_hint("a namespace, or a PID and a namespace type: `ns_inode(1, \"net\")`"))?;
         Ok(Self::Process(pid.0, kind(call)?))
     }
 }
 
-/// Two things that may be in the same namespace.
+/// A process or a namespace, to be compared with another.
 pub(crate) enum Member {
     Net(NetNs),
     Sandbox(Sandbox),
@@ -109,7 +117,7 @@ impl Member {
             Self::Net(ns) => {
                 Err(Error::usage(format!("{} is a network namespace, not a {} one", ns.label(), kind.file())))
             }
-            Self::Sandbox(sandbox) => Look::Sandbox(sandbox.clone(), kind).open(),
+            Self::Sandbox(sandbox) => Subject::Sandbox(sandbox.clone(), kind).open(),
             Self::Process(pid) => ns::open(*pid, kind),
         }
     }
@@ -118,7 +126,7 @@ impl Member {
 impl Arg for Member {
     const TYPE: &'static str = "NetNs or pid";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
-        if let Some(sandbox) = call.take_sandbox() {
+        if let Some(sandbox) = call.take::<Sandbox>() {
             return Ok(Self::Sandbox(sandbox));
         }
         match call.take_net()? {
@@ -128,8 +136,7 @@ impl Arg for Member {
     }
 }
 
-bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEntry>, register_type::<Sandbox>];
-
+bindings! {
     /// Lists the namespaces of a process.
     ///
     /// Like `ls -l /proc/PID/ns`.
@@ -142,9 +149,9 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
         Ok(ns::list(pid.0)?.into())
     }
 
-    /// Returns the inode number of a namespace: of a handle, of a process and a kind, or of the current network.
+    /// Returns the inode number of a namespace: of a handle, of a process and a type, or of the current network.
     ///
-    /// Like `readlink /proc/PID/ns/KIND`. The kernel uses numbers again once a namespace is gone.
+    /// Like `readlink /proc/PID/ns/TYPE`. The kernel reuses the number once a namespace is gone.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -152,13 +159,13 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
     /// check ns_inode(ns1) != ns_inode();
     /// within ns1 { check ns_inode() == ns_inode(ns1); }
     /// ```
-    fn ns_inode(of: Look) -> INT {
-        of.inode().map(|ino| INT::try_from(ino).unwrap_or(0))
+    fn ns_inode(subject: Subject) -> INT {
+        subject.inode().map(|ino| INT::try_from(ino).unwrap_or(0))
     }
 
-    /// Tells whether two processes, or a process and a namespace, are in the same namespace of `kind` (default net).
+    /// Returns whether two processes, or a process and a namespace, are in the same namespace of type `kind` (default net).
     ///
-    /// Both are held open and compared by device and inode, so a reused number cannot deceive it.
+    /// Both are held open and compared by device and inode, so a reused number does not matter.
     ///
     /// ```rhai
     /// let p = start("sleep 60");
@@ -172,7 +179,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
         Ok(a.open(kind)?.is(&b.open(kind)?))
     }
 
-    /// Opens a network namespace once more and keeps it open: it lives on after `delete`, without any process.
+    /// Opens a network namespace once more and keeps it open: it outlives `delete`, without any process.
     ///
     /// The returned handle can be entered like a namespace, until `release`.
     ///
@@ -181,7 +188,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
     /// let cable = veth("veth0", ns1, "veth1");
     /// let h = hold(ns1);
     /// delete(ns1);
-    /// check exists("veth0");              // the other end lives, so the namespace does
+    /// check exists("veth0");              // the peer exists, so the namespace does
     /// check "veth1" in links(h);
     /// release(h);
     /// wait_gone(cable.a);
@@ -190,7 +197,7 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
         Sandbox::hold(&lab, &ns)
     }
 
-    /// Closes what `hold`, `nsenter` or `unshare` keeps open. Returns whether there was anything to close.
+    /// Closes what `hold`, `nsenter` or `unshare` keeps open. Returns whether it was open.
     ///
     /// ```rhai
     /// let h = hold(netns("netns1"));
@@ -203,29 +210,29 @@ bindings! { "all kinds", types: [register_type::<NsEntry>, register_list::<NsEnt
 
     /// Opens namespaces of a process, to be entered by `within` or `exec`.
     ///
-    /// Like `nsenter -t PID KINDS`: the kinds are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
+    /// Like `nsenter -t PID TYPES`: the types are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
     ///
     /// ```rhai
     /// let p = start(netns("netns1"), "sleep 60");
     /// within nsenter(p.pid, ["mount", "net"]) { check exists("lo"); }
     /// check exec(nsenter(1, ["uts"]), "hostname").ok;
     /// ```
-    fn nsenter(lab: Arc<Lab>, pid: Pid, kinds: Kinds) -> Sandbox {
-        Sandbox::of_process(&lab, pid.0, &kinds.0)
+    fn nsenter(lab: Arc<Lab>, pid: Pid, types: NsTypes) -> Sandbox {
+        Sandbox::of_process(&lab, pid.0, &types.0)
     }
 
-    /// Makes new namespaces of the given kinds and returns them, to be entered by `within` or `exec`.
+    /// Creates namespaces of the given types and returns them, to be entered by `within` or `exec`.
     ///
-    /// Like `unshare KINDS`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
+    /// Like `unshare TYPES`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
     ///
     /// ```rhai
     /// let box = unshare(["pid", "mount", "uts"]);
     /// exec(box, "hostname inside");
     /// check exec(box, "hostname").stdout == "inside\n";
     /// check exec("hostname").stdout != "inside\n";
-    /// check exec(box, ["sh", "-c", "echo $$"]).stdout.parse_int() < 10;    // it believes to be almost alone
+    /// check exec(box, ["sh", "-c", "echo $$"]).stdout.parse_int() < 10;    // it sees almost no other process
     /// ```
-    fn unshare(lab: Arc<Lab>, kinds: Kinds) -> Sandbox {
-        Sandbox::make(&lab, &kinds.0)
+    fn unshare(lab: Arc<Lab>, types: NsTypes) -> Sandbox {
+        Sandbox::make(&lab, &types.0)
     }
 }

@@ -1,22 +1,27 @@
 //! Programs: run one to its end, or start one and keep a handle.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rhai::{Dynamic, INT};
 
-use super::args::{Arg, Argv, Call, Here, Opts};
-use super::list::{List, Listed, register_list};
-use super::options::{FromOptions, Options};
-use super::{bindings, register_type, value};
-use crate::catalog::{Key, Names};
+use super::core::prelude::*;
+use super::core::register::Family;
+use super::core::written::Argv;
+use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::lab::Lab;
 use crate::lab::process::{Output, Process, run, run_in_terminal};
+use crate::notation::millis;
 
-value! { Output, "Output", "What a program left behind. Prints what it wrote.";
+pub(super) const FAMILY: Family = Family {
+    name: "processes",
+    types: &[register_type::<Output>, register_type::<Process>, register_list::<Process>],
+    bindings: BINDINGS,
+};
+
+value! { Output, "Output", "The result of a program that has ended. Prints what it wrote.";
     /// Whether its exit code is 0.
     ok: bool = |output| output.ended.code == 0;
     /// Its exit code; 128 + signal if a signal ended it.
@@ -30,11 +35,11 @@ value! { Output, "Output", "What a program left behind. Prints what it wrote.";
     /// The lines of standard output.
     lines: rhai::Array = |output| output.stdout.lines().map(|line| Dynamic::from(line.to_owned())).collect();
     /// How long it ran, milliseconds.
-    time: f64 = |output| output.time.as_secs_f64() * 1000.0;
+    time: f64 = |output| millis(output.time);
 }
 
 value! { Process, "Process", "A program in the background. It ends with the lab at the latest.";
-    /// Its number in the lab.
+    /// Its PID in the lab.
     pid: INT = |process| INT::from(process.pid());
     /// The short name of the namespace it was started in.
     ns: String = |process| process.place().to_owned();
@@ -82,47 +87,17 @@ impl FromOptions for ExecOptions {
     }
 }
 
-/// How long to wait for an end.
-pub(crate) struct WaitOptions(Duration);
+/// How long to wait for the end of a process.
+pub(crate) struct EndOptions(Duration);
 
-impl FromOptions for WaitOptions {
+impl FromOptions for EndOptions {
     const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait; default \"30s\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(30))))
     }
 }
 
-/// A signal, by name with or without `SIG`, or by number.
-pub(crate) struct SignalArg(Signal);
-
-impl fmt::Display for SignalArg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Arg for SignalArg {
-    const TYPE: &'static str = "string";
-    const NAMES: Names = Names::Signals;
-    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
-        let value = <Dynamic as Arg>::take(call, name)?;
-        let signal = match value.as_int() {
-            Ok(number) => i32::try_from(number).ok().and_then(|n| Signal::try_from(n).ok()),
-            Err(_) => {
-                let text = value.to_string().to_uppercase();
-                let full = if text.starts_with("SIG") { text } else { format!("SIG{text}") };
-                full.parse().ok()
-            }
-        };
-        signal.map(Self).ok_or_else(|| {
-            Error::usage(format!("`{}` is no signal", crate::name::short(&value.to_string())))
-                .hint("\"TERM\" (the default), \"KILL\", \"INT\", \"HUP\", \"STOP\", \"CONT\" …: see signal(7)")
-        })
-    }
-}
-
-bindings! { "processes", types: [register_type::<Output>, register_type::<Process>, register_list::<Process>];
-
+bindings! {
     /// Runs a program to its end and returns what it wrote and how it ended.
     ///
     /// Like `ip netns exec NS COMMAND…`. A string is split into words as a shell does it, but no shell runs; an array
@@ -178,7 +153,7 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
     /// check r.code == 3;
     /// check r.stdout == "done\n";
     /// ```
-    fn wait(lab: Arc<Lab>, process: Process, opts: Opts<WaitOptions>) -> Output {
+    fn wait(lab: Arc<Lab>, process: Process, opts: Opts<EndOptions>) -> Output {
         process.wait(&lab, opts.0.0)
     }
 
@@ -191,12 +166,12 @@ bindings! { "processes", types: [register_type::<Output>, register_type::<Proces
     /// kill(p);
     /// check wait(p).signal == 15;
     /// ```
-    fn kill(process: Process, signal: Option<SignalArg>) -> Process {
-        process.signal(signal.as_ref().map_or(Signal::SIGTERM, |signal| signal.0))?;
+    fn kill(process: Process, signal: Option<Signal>) -> Process {
+        process.signal(signal.unwrap_or(Signal::SIGTERM))?;
         Ok(process.clone())
     }
 
-    /// Tells whether a background process still runs.
+    /// Returns whether a background process still runs.
     ///
     /// ```rhai
     /// let p = start("sleep 60");

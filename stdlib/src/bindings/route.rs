@@ -1,21 +1,23 @@
 //! Routes: the main table, and changes to it.
 
 use std::fmt;
-use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use rhai::INT;
 
-use super::args::{Arg, Call, Here, Opts, Target, parse_net};
-use super::list::{List, Listed, register_list};
-use super::options::{FromOptions, Options};
-use super::{bindings, register_type, value};
-use crate::catalog::{Key, Names};
+use super::core::prelude::*;
+use super::core::register::Family;
+use crate::catalog::{Changes, Key, Names};
 use crate::error::{Error, Result};
-use crate::lab::{Lab, NetNs};
+use crate::lab::NetNs;
+use crate::lab::host::Guard;
 use crate::name::IfName;
 use crate::net::link::Which;
 use crate::net::route::{NewRoute, RouteInfo};
+use crate::notation::{self, Target};
+
+pub(super) const FAMILY: Family =
+    Family { name: "routes", types: &[register_type::<Route>, register_list::<Route>], bindings: BINDINGS };
 
 /// A route, with the name of its link.
 #[derive(Clone)]
@@ -25,7 +27,7 @@ pub(crate) struct Route {
 }
 
 value! { Route, "Route", "One line of the routing table.";
-    /// Where to, with the prefix length; `0.0.0.0/0` or `::/0` for the default route.
+    /// The destination with its prefix length; `0.0.0.0/0` or `::/0` for the default route.
     dst: String = |route| route.info.dst.to_string();
     /// The next hop; `()` if the network is on the link itself.
     gateway: Option<String> = |route| route.info.gateway.map(|gateway| gateway.to_string());
@@ -35,7 +37,7 @@ value! { Route, "Route", "One line of the routing table.";
     metric: INT = |route| INT::from(route.info.metric);
     /// The source address it prefers; `()` if none.
     src: Option<String> = |route| route.info.src.map(|src| src.to_string());
-    /// Who made it: `kernel`, `boot`, `static` …
+    /// What added it: `kernel`, `boot`, `static` …
     protocol: String = |route| route.info.protocol.clone();
     /// `unicast`, `blackhole`, `unreachable` …
     kind: String = |route| route.info.kind.clone();
@@ -95,19 +97,14 @@ impl Listed for Route {
 }
 
 /// Which table to list.
-pub(crate) struct Family {
+pub(crate) struct TableOptions {
     v6: bool,
 }
 
-impl FromOptions for Family {
+impl FromOptions for TableOptions {
     const KEYS: &'static [Key] = &[Key::new("family", "\"inet\" (the default) or \"inet6\"")];
     fn from(options: &mut Options) -> Result<Self> {
-        match options.text("family")?.as_deref() {
-            None | Some("inet") => Ok(Self { v6: false }),
-            Some("inet6") => Ok(Self { v6: true }),
-            Some(other) => Err(Error::usage(format!("no address family is called `{}`", crate::name::short(other)))
-                .hint("\"inet\" for IPv4, \"inet6\" for IPv6")),
-        }
+        Ok(Self { v6: options.word("family", &[("inet", false), ("inet6", true)])?.unwrap_or(false) })
     }
 }
 
@@ -124,9 +121,9 @@ impl Arg for Destination {
         if text == "default" {
             return Ok(Self::Default);
         }
-        let net = if text.contains('/') { parse_net(&text)? } else { IpNet::from(Target::parse(&text)?.addr) };
+        let net = if text.contains('/') { notation::network(&text)? } else { IpNet::from(Target::parse(&text)?.addr) };
         if net.addr() != net.network() {
-            return Err(Error::usage(format!("`{net}` has bits set behind the prefix")).hint(format!(
+            return Err(Error::usage(format!("`{net}` has bits set after the prefix")).hint(format!(
                 "the network is \"{}\", the one host \"{}\"",
                 net.trunc(),
                 net.addr()
@@ -136,7 +133,7 @@ impl Arg for Destination {
     }
 }
 
-/// How a route leads there.
+/// The next hop, the link and the metric of a route.
 pub(crate) struct Via {
     gateway: Option<Target>,
     dev: Option<IfName>,
@@ -158,8 +155,8 @@ impl FromOptions for Via {
     }
 }
 
-fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_way: bool) -> Result<NewRoute> {
-    if needs_way && via.gateway.is_none() && via.dev.is_none() {
+fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_next_hop: bool) -> Result<NewRoute> {
+    if needs_next_hop && via.gateway.is_none() && via.dev.is_none() {
         return Err(
             Error::usage("a route needs a next hop or a link").hint(r#"`#{via: "10.1.1.1"}`, or `#{dev: "eth0"}`"#)
         );
@@ -175,7 +172,7 @@ fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_way: bool) -> Result
         }
     };
     if gateway.is_some_and(|gateway| gateway.is_ipv4() != dst.addr().is_ipv4()) {
-        return Err(Error::usage("destination and next hop are of two address families"));
+        return Err(Error::usage("destination and next hop are of different address families"));
     }
     let index = match &via.dev {
         Some(dev) => Some(ns.net()?.link(Which::Name(dev))?.index),
@@ -184,8 +181,7 @@ fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_way: bool) -> Result
     Ok(NewRoute { dst, gateway, index, metric: via.metric })
 }
 
-bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
-
+bindings! {
     /// Lists the main routing table of a namespace.
     ///
     /// Like `route -n`, or `ip route`. IPv6 with `#{family: "inet6"}`.
@@ -199,7 +195,7 @@ bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
     /// check routes(ns1)[0].dst == "10.1.1.0/24";
     /// check routes().is_empty;                        // each namespace has its own
     /// ```
-    fn routes(ns: Here, opts: Opts<Family>) -> List<Route> {
+    fn routes(ns: Here, opts: Opts<TableOptions>) -> List<Route> {
         let net = ns.net().net()?;
         let links = net.links()?;
         let name = |index: Option<u32>| {
@@ -222,10 +218,11 @@ bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
     /// add_route(ns1, "default", #{via: "10.1.1.2"});
     /// check routes(ns1)[0].gateway == "10.1.1.2";
     /// ```
-    fn add_route(lab: Arc<Lab>, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
+    #[changes = Changes::Guarded(r#"add_route("198.51.100.0/24", #{dev: "eth0"})"#)]
+    fn add_route(guard: Guard, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
         let route = route_of(ns.net(), &dst, &opts.0, true)?;
-        lab.adding_route(ns.net(), &route)?;
-        ns.net().net()?.add_route(&route)
+        let permit = guard.adding_route(ns.net(), &route)?;
+        ns.net().net()?.add_route(&permit, &route)
     }
 
     /// Deletes a route.
@@ -240,9 +237,10 @@ bindings! { "routes", types: [register_type::<Route>, register_list::<Route>];
     /// del_route(ns1, "10.1.1.0/24");
     /// check routes(ns1).is_empty;
     /// ```
-    fn del_route(lab: Arc<Lab>, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
+    #[changes = Changes::Guarded(r#"del_route("default", #{dev: "eth0"})"#)]
+    fn del_route(guard: Guard, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
         let route = route_of(ns.net(), &dst, &opts.0, false)?;
-        lab.deleting_route(ns.net(), &route)?;
-        ns.net().net()?.delete_route(&route)
+        let permit = guard.deleting_route(ns.net(), &route)?;
+        ns.net().net()?.delete_route(&permit, &route)
     }
 }

@@ -1,22 +1,22 @@
-//! Settings of the network stack.
-
-use std::sync::Arc;
+//! Sysctls of the network stack.
 
 use rhai::{Dynamic, INT};
 
-use super::args::{Arg, Call, Here};
-use super::bindings;
-use crate::catalog::Names;
+use super::core::prelude::*;
+use super::core::register::Family;
+use crate::catalog::{Changes, Names};
 use crate::error::{Error, Result};
-use crate::lab::Lab;
+use crate::lab::host::Guard;
 use crate::name::short;
 
-/// The key of a setting.
-pub(crate) struct Setting(String);
+pub(super) const FAMILY: Family = Family { name: "sysctls", types: &[], bindings: BINDINGS };
 
-impl Arg for Setting {
+/// The key of a sysctl.
+pub(crate) struct SysctlKey(String);
+
+impl Arg for SysctlKey {
     const TYPE: &'static str = "string";
-    const NAMES: Names = Names::Settings;
+    const NAMES: Names = Names::Sysctls;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         String::take(call, name).map(Self)
     }
@@ -34,9 +34,8 @@ fn written(key: &str, value: &Dynamic) -> Result<String> {
         .hint("several numbers are one string: \"0 100\""))
 }
 
-bindings! { "settings", types: [];
-
-    /// Reads a setting of the namespace's network stack, or writes it. A number is returned as a number.
+bindings! {
+    /// Reads a sysctl of the namespace's network stack, or writes it. A number is returned as a number.
     ///
     /// `true` and `false` are written as 1 and 0. Like `sysctl -n KEY` and `sysctl -w KEY=VALUE`; only keys below `net.` belong to a namespace.
     ///
@@ -47,13 +46,14 @@ bindings! { "settings", types: [];
     /// check sysctl(router, "net.ipv4.ip_forward") == 1;
     /// check sysctl("net.ipv4.ip_forward") == 0;
     /// ```
-    fn sysctl(lab: Arc<Lab>, ns: Here, key: Setting, value: Option<Dynamic>) -> Dynamic {
+    #[changes = Changes::Guarded(r#"sysctl("net.ipv4.conf.eth0.rp_filter", 2)"#)]
+    fn sysctl(guard: Guard, ns: Here, key: SysctlKey, value: Option<Dynamic>) -> Dynamic {
         let net = ns.net().net()?;
         let text = match &value {
             Some(value) => {
                 let value = written(&key.0, value)?;
-                lab.setting(ns.net(), &key.0, &value)?;
-                net.set_sysctl(&key.0, &value)?
+                let permit = guard.sysctl(ns.net(), &key.0, &value)?;
+                net.set_sysctl(&permit, &key.0, &value)?
             }
             None => net.sysctl(&key.0)?,
         };

@@ -1,4 +1,4 @@
-//! A namespace that is held: an open descriptor, with its kind and identity.
+//! A held namespace: an open descriptor, with the namespace's type and identity.
 
 use std::fmt;
 use std::fs::File;
@@ -13,7 +13,7 @@ use nix::sys::stat::fstat;
 use super::sys;
 use crate::error::{Error, Result};
 
-/// The kinds of namespace that Linux has (`namespaces(7)`).
+/// The namespace types of Linux (`namespaces(7)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NsKind {
     /// Control group root.
@@ -24,22 +24,22 @@ pub enum NsKind {
     Mount,
     /// Network devices, stacks, ports.
     Net,
-    /// Process numbers.
+    /// PIDs.
     Pid,
     /// Boot and monotonic clocks.
     Time,
-    /// User and group numbers.
+    /// User and group IDs.
     User,
-    /// Host name and domain name.
+    /// Host name and NIS domain name.
     Uts,
 }
 
 impl NsKind {
-    /// All eight, in the order in which `ls /proc/PID/ns` lists them.
+    /// All eight types, in the order of `ls /proc/PID/ns`.
     pub const ALL: [Self; 8] =
         [Self::Cgroup, Self::Ipc, Self::Mount, Self::Net, Self::Pid, Self::Time, Self::User, Self::Uts];
 
-    /// The name of its file below `/proc/PID/ns`.
+    /// The name of the type's file in `/proc/PID/ns`.
     #[must_use]
     pub fn file(self) -> &'static str {
         match self {
@@ -54,21 +54,21 @@ impl NsKind {
         }
     }
 
-    /// The kind called `name`, by its file name or the long option of `nsenter(1)`.
+    /// The type called `name`: its file name, or the long option of `nsenter(1)`.
     ///
     /// # Errors
-    /// Lists the names there are.
+    /// `Usage` for any other name; the hint lists the names.
     pub fn parse(name: &str) -> Result<Self> {
         if name == "mount" {
             return Ok(Self::Mount);
         }
         Self::ALL.into_iter().find(|kind| kind.file() == name).ok_or_else(|| {
-            Error::usage(format!("no kind of namespace is called `{}`", crate::name::short(name)))
-                .hint("the kinds are: cgroup, ipc, mount (or mnt), net, pid, time, user, uts")
+            Error::usage(format!("unknown namespace type `{}`", crate::name::short(name)))
+                .hint("the types are: cgroup, ipc, mount (or mnt), net, pid, time, user, uts")
         })
     }
 
-    /// Its flag for `unshare(2)`.
+    /// The type's flag for `unshare(2)`.
     #[must_use]
     pub fn flag(self) -> CloneFlags {
         match self {
@@ -84,17 +84,17 @@ impl NsKind {
     }
 }
 
-/// Device and inode of a namespace file. Equal numbers mean the same namespace only while both are held: the
-/// kernel gives the number of a namespace that is gone to the next one.
+/// Device and inode of a namespace file. Equal values mean the same namespace only while both namespaces are held:
+/// the kernel reuses the inode of a namespace that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NsInode {
     /// The device of nsfs.
     pub dev: u64,
-    /// What `ls -l /proc/PID/ns` shows in brackets.
+    /// The inode, which `ls -l /proc/PID/ns` shows in brackets.
     pub ino: u64,
 }
 
-/// A held namespace. As long as one clone lives, the namespace lives.
+/// A held namespace. It lives at least as long as the last clone.
 #[derive(Clone)]
 pub struct NsHandle {
     kind: NsKind,
@@ -103,20 +103,20 @@ pub struct NsHandle {
 }
 
 impl NsHandle {
-    /// Takes an open namespace file.
+    /// Holds an open namespace file.
     pub(crate) fn new(kind: NsKind, fd: OwnedFd) -> Result<Self> {
-        let stat = fstat(&fd).map_err(|e| Error::sys("look at the namespace", e))?;
+        let stat = fstat(&fd).map_err(|e| Error::sys("read the inode of the namespace", e))?;
         Ok(Self { kind, inode: NsInode { dev: stat.st_dev, ino: stat.st_ino }, fd: Arc::new(fd) })
     }
 
     /// Opens a namespace file such as `/proc/PID/ns/net` or `/run/netns/NAME`.
     ///
     /// # Errors
-    /// When it is not there, not ours to open, or no namespace.
+    /// If the file does not exist, may not be opened, or is not a namespace.
     pub fn open(kind: NsKind, path: &Path) -> Result<Self> {
         let op = || format!("open the {} namespace at `{}`", kind.file(), path.display());
         let file = File::open(path).map_err(|e| Error::io(op(), &e))?;
-        // A stale name is a plain file: say so now instead of failing in setns (EINVAL) later.
+        // A stale name is a plain file. Report that here, not as EINVAL of setns(2) later.
         let magic = nix::sys::statfs::fstatfs(&file).map_err(|e| Error::sys(op(), e))?.filesystem_type();
         if magic.0 != libc::NSFS_MAGIC {
             return Err(Error::sys(op(), Errno::EINVAL).detail("this file is not a namespace"));
@@ -124,7 +124,7 @@ impl NsHandle {
         Self::new(kind, file.into())
     }
 
-    /// The kind.
+    /// The namespace's type.
     #[must_use]
     pub fn kind(&self) -> NsKind {
         self.kind
@@ -136,13 +136,13 @@ impl NsHandle {
         self.inode
     }
 
-    /// Whether both hold the same namespace; both are held, so the inode decides.
+    /// Whether both hold the same namespace. Both are held, so the inode decides.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.inode == other.inode
     }
 
-    /// A number that no other namespace ever has, where the kernel has such numbers (6.18).
+    /// An id that the kernel never reuses, if it has such ids (Linux 6.18).
     #[must_use]
     pub fn unique_id(&self) -> Option<u64> {
         sys::ns_id(self.fd.as_fd()).ok()

@@ -1,4 +1,4 @@
-//! A throw-away thread enters a namespace, opens a thing there, hands it out, and ends.
+//! A short-lived thread enters a namespace, opens a descriptor there, returns it, and ends.
 
 use std::os::fd::BorrowedFd;
 use std::thread;
@@ -9,11 +9,11 @@ use nix::sched::CloneFlags;
 use super::sys;
 use crate::error::{Error, Kind, Result};
 
-/// Runs `open` on a new thread and returns what it opened. The thread may enter or make any namespace: it ends
-/// right after, so there is nothing to restore.
+/// Runs `open` on a new thread and returns its result. `open` may enter or make any namespace: the thread ends
+/// afterwards, so nothing is restored.
 ///
 /// # Errors
-/// What `open` returns; a panic inside is reported as a defect.
+/// What `open` returns; a panic inside it is a `Bug`.
 pub(crate) fn on_a_thread<T: Send>(open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
@@ -28,7 +28,7 @@ pub(crate) fn on_a_thread<T: Send>(open: impl FnOnce() -> Result<T> + Send) -> R
 /// Runs `open` inside the network namespace `ns`.
 ///
 /// # Errors
-/// As [`on_a_thread`], or when the namespace cannot be entered.
+/// As [`on_a_thread`], or if the namespace cannot be entered.
 pub(crate) fn hop<T: Send>(ns: BorrowedFd<'_>, open: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     on_a_thread(move || {
         enter(ns)?;
@@ -36,7 +36,7 @@ pub(crate) fn hop<T: Send>(ns: BorrowedFd<'_>, open: impl FnOnce() -> Result<T> 
     })
 }
 
-/// Enters `ns` with the calling thread, which must be a hop's.
+/// Moves the calling thread, which must be a hop's, into `ns`.
 pub(crate) fn enter(ns: BorrowedFd<'_>) -> Result<()> {
     debug_assert_eq!(thread::current().name(), Some("hop"), "only a thread that ends may enter");
     sys::enter(ns).map_err(|errno| Error::sys("enter the namespace", errno))
@@ -48,13 +48,13 @@ pub(crate) fn unshare(kinds: CloneFlags) -> Result<()> {
     sys::unshare(kinds).map_err(unshare_error)
 }
 
-/// What a refused `unshare` means.
+/// The error of a refused `unshare`, with a hint.
 pub(crate) fn unshare_error(errno: Errno) -> Error {
     let error = Error::sys("make a namespace", errno);
     match errno {
         // kernel/ucount.c: the user's count of namespaces, not the disk.
         Errno::ENOSPC => error.hint("the limit of /proc/sys/user/max_*_namespaces is reached: delete some"),
-        Errno::EPERM => error.hint("run `nslab doctor`: it says which setting forbids it"),
+        Errno::EPERM => error.hint("run `nslab doctor`: it names what forbids it"),
         _ => error,
     }
 }

@@ -1,8 +1,7 @@
-//! The first process of a sandbox (`unshare`): makes what a thread cannot make, then reaps until it is told to end.
+//! The first process of a sandbox (`unshare`): makes the namespaces that a thread cannot make, then reaps.
 //!
-//! It is this very program, started again under another name, so that all of it is ordinary single-threaded code.
-//! It says one line a step on its standard output (`map`, `ready`, or an error number) and ends when its standard
-//! input does.
+//! It is nslab itself, executed again under another name, so all of it is ordinary single-threaded code. It writes one
+//! line a step to standard output (`map`, `ready`, or an error number), and exits at the end of its standard input.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -17,21 +16,22 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::boot::idmap;
 use super::handle::NsKind;
-use super::{hop, idmap, mounts, sys};
+use super::{hop, mounts, sys};
 use crate::error::{Error, Kind, Result};
 
-/// The name under which the program is started again.
+/// The name under which nslab is executed again.
 const NAME: &str = "nslab-init";
 
-/// A running first process. It ends when this is dropped, and with it everything in its pid namespace.
+/// A running first process. Dropping it kills the process, and with it everything in its pid namespace.
 pub(crate) struct Init {
     child: Child,
     life: ChildStdin,
 }
 
 impl Init {
-    /// Starts a first process and waits until it has made `kinds`.
+    /// Starts a first process and waits until it has made namespaces of `kinds`.
     pub(crate) fn start(kinds: &[NsKind]) -> Result<Self> {
         let list: Vec<&str> = kinds.iter().map(|kind| kind.file()).collect();
         let mut child = hop::on_a_thread(|| {
@@ -40,12 +40,12 @@ impl Init {
             }
             command(&list.join(",")).spawn().map_err(|e| Error::io("start the sandbox's first process", &e))
         })?;
-        let (Some(life), Some(says)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(life), Some(reports)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::plain(Kind::Bug, "the sandbox's first process has no pipes"));
         };
         let mut init = Self { child, life };
-        for line in BufReader::new(says).lines() {
-            match line.map_err(|e| Error::io("listen to the sandbox's first process", &e))?.as_str() {
+        for line in BufReader::new(reports).lines() {
+            match line.map_err(|e| Error::io("read from the sandbox's first process", &e))?.as_str() {
                 "map" => init.map()?,
                 "ready" => return Ok(init),
                 other => return Err(hop::unshare_error(other.parse().map_or(Errno::UnknownErrno, Errno::from_raw))),
@@ -54,14 +54,14 @@ impl Init {
         Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready"))
     }
 
-    /// Its process number.
+    /// Its PID.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     fn map(&mut self) -> Result<()> {
         idmap::write(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)))?;
-        self.life.write_all(b"\n").map_err(|e| Error::io("talk to the sandbox's first process", &e))
+        self.life.write_all(b"\n").map_err(|e| Error::io("write to the sandbox's first process", &e))
     }
 }
 
@@ -72,14 +72,14 @@ impl Drop for Init {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "part of the executor: starts this very program")]
+#[expect(clippy::disallowed_methods, reason = "part of the executor: executes nslab itself")]
 fn command(kinds: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(NAME).arg(kinds).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
     command
 }
 
-/// Acts as a sandbox's first process if this program was started as one; returns its exit status then.
+/// Runs as a sandbox's first process if this program was started as one, and returns its exit status.
 ///
 /// `main` calls it before anything else.
 #[must_use]
@@ -88,26 +88,26 @@ pub fn main_of_init() -> Option<u8> {
     if args.next().as_deref() != Some(NAME) {
         return None;
     }
-    let _ = nix::sys::prctl::set_name(c"nslab-init"); // or it would be called `exe` in every list of processes
+    let _ = nix::sys::prctl::set_name(c"nslab-init"); // else every list of processes calls it `exe`
     let kinds: Result<Vec<NsKind>> = args.next().unwrap_or_default().split(',').map(NsKind::parse).collect();
     let done = kinds.and_then(|kinds| make(&kinds));
     match done {
         Ok(()) => {
-            say("ready");
+            report("ready");
             live();
             Some(0)
         }
         Err(error) => {
-            say(&(error.errno.unwrap_or(Errno::UnknownErrno) as i32).to_string());
+            report(&(error.errno.unwrap_or(Errno::UnknownErrno) as i32).to_string());
             Some(1)
         }
     }
 }
 
-fn say(line: &str) {
+/// Writes one line to the interpreter. If that is gone, standard input has ended too, and so does this process.
+fn report(line: &str) {
     let mut out = io::stdout();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 fn make(kinds: &[NsKind]) -> Result<()> {
@@ -118,7 +118,7 @@ fn make(kinds: &[NsKind]) -> Result<()> {
         mounts::make_private()?;
     }
     if has(NsKind::Mount) && has(NsKind::Pid) {
-        // Before the user namespace: there a /proc below locked mounts may not be mounted anew
+        // Before the user namespace: inside it the kernel refuses a new /proc while mounts below the old one are locked
         // (fs/namespace.c, `mount_too_revealing`).
         let guarded = mounts::is_read_only("/proc/sys");
         mounts::proc()?;
@@ -130,11 +130,11 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     let sys_is_guarded = if sys { mounts::unguard_sys() } else { false };
     if has(NsKind::User) {
         unshare(CloneFlags::CLONE_NEWUSER)?;
-        say("map");
+        report("map");
         let mut byte = [0u8];
         let _ = io::stdin().read(&mut byte);
         if has(NsKind::Mount) {
-            unshare(CloneFlags::CLONE_NEWNS)?; // once more, so that the new user namespace owns it
+            unshare(CloneFlags::CLONE_NEWNS)?; // again, so that the new user namespace owns it
         }
     }
     let made = [NsKind::Mount, NsKind::Pid, NsKind::User];
@@ -147,7 +147,7 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     Ok(())
 }
 
-/// Reaps until standard input ends.
+/// Reaps until the end of standard input.
 fn live() {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);

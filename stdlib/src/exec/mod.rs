@@ -1,33 +1,34 @@
 //! The namespace-aware executor: descriptors and processes in any namespace. It knows no netlink message.
 //!
-//! * A socket stays in the namespace it was opened in, so a short-lived thread ([`hop`]) enters, opens, and ends.
-//!   Nobody ever switches back, and no pooled thread can be in the wrong place.
-//! * What was opened is then driven from outside by one current-thread tokio runtime, with a deadline, and
-//!   Ctrl-C ends the wait.
-//! * Processes enter in the thread that starts them, or in the child ([`spawn`]).
+//! * A socket stays in the namespace in which it was opened. A short-lived thread ([`hop`]) enters the namespace, opens
+//!   the socket, and ends: no thread switches back, and no pooled thread can be in the wrong namespace.
+//! * One current-thread tokio runtime drives all open sockets from outside. Every wait has a deadline, and Ctrl-C ends
+//!   it.
+//! * A process enters its namespaces in the thread that starts it, or in the child ([`spawn`]).
+//! * [`boot`] makes the lab itself.
 
 use std::future::Future;
+use std::iter;
 use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::error::{Error, Kind, Result};
 
-pub mod front;
+pub mod boot;
 pub mod handle;
 pub(crate) mod hop;
-mod idmap;
 pub(crate) mod init;
-mod keeper;
 pub(crate) mod mounts;
 pub(crate) mod spawn;
 pub(crate) mod sys;
-mod terminal;
+
+pub use init::main_of_init;
 
 /// Waits for sockets and processes; every wait has a deadline and can be interrupted.
 pub struct Executor {
@@ -37,10 +38,10 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Makes the one runtime.
+    /// Makes the runtime.
     ///
     /// # Errors
-    /// When the kernel has no descriptors left.
+    /// When no descriptor is left.
     pub fn new() -> Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_io()
@@ -50,13 +51,13 @@ impl Executor {
         Ok(Self { runtime, interrupted: AtomicBool::new(false), wake: watch::Sender::new(()) })
     }
 
-    /// Ends every wait that is under way and every one that follows, until [`Executor::resume`].
+    /// Ends the current wait and every later one, until [`Executor::resume`].
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         self.wake.send_replace(());
     }
 
-    /// Forgets an interrupt: the REPL calls it before each line.
+    /// Clears an interrupt. The REPL calls it before each line.
     pub fn resume(&self) {
         self.interrupted.store(false, Ordering::Release);
     }
@@ -67,7 +68,7 @@ impl Executor {
         self.interrupted.load(Ordering::Acquire)
     }
 
-    /// A place to stop for those who work long without waiting.
+    /// Returns an error after an interrupt: for long work that does not wait.
     ///
     /// # Errors
     /// `Interrupted`.
@@ -75,20 +76,20 @@ impl Executor {
         if self.is_interrupted() { Err(interrupted()) } else { Ok(()) }
     }
 
-    /// Runs `work` until it is done, the deadline is over, or Ctrl-C.
+    /// Runs `work` until it is done, the deadline passes, or Ctrl-C.
     ///
     /// # Errors
-    /// `work`'s own, `Timeout` or `Interrupted`.
+    /// What `work` returns, `Timeout` or `Interrupted`.
     pub(crate) fn block_on<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.check()?;
         let mut work = pin!(work);
         let _inside = self.runtime.enter();
-        // The kernel has mostly answered when we ask: then there is no need for timers and the event loop.
+        // The kernel has usually answered already: then neither timers nor the event loop are needed.
         if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return done;
         }
         let mut wake = self.wake.subscribe();
-        self.check()?; // once more, now that an interrupt would wake us
+        self.check()?; // an interrupt before `subscribe` does not wake the select below
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -101,7 +102,7 @@ impl Executor {
         })
     }
 
-    /// Waits for `duration`, unless Ctrl-C comes first.
+    /// Waits for `duration`, or until Ctrl-C.
     ///
     /// # Errors
     /// `Interrupted`.
@@ -112,26 +113,124 @@ impl Executor {
             Ok(())
         })
     }
+
+    /// Calls `ask` until it returns a value: at once, then after pauses that double from `first` to `longest`. Returns
+    /// `None` when `limit` passes first.
+    ///
+    /// For conditions that have no event to wait for. The last call starts after the limit, so a condition that holds
+    /// by then is seen.
+    ///
+    /// # Errors
+    /// What `ask` returns, or `Interrupted`.
+    pub fn poll_until<T>(
+        &self,
+        limit: Duration,
+        first: Duration,
+        longest: Duration,
+        mut ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let end = Instant::now() + limit;
+        let mut pauses = pauses(first, longest);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match (ask()?, pauses.next()) {
+                (None, Some(pause)) if !left.is_zero() => self.sleep(pause.min(left))?,
+                (value, _) => return Ok(value),
+            }
+        }
+    }
+}
+
+/// Pauses that double from `first` to `longest`, for ever.
+fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
+    iter::successors(Some(first.min(longest)), move |pause| Some((*pause * 2).min(longest)))
 }
 
 fn interrupted() -> Error {
     Error::plain(Kind::Interrupted, "interrupted")
 }
 
-/// Waits until `fd` can be read.
+/// Waits until `fd` is readable.
 pub(crate) async fn readable(fd: BorrowedFd<'_>, op: &str) -> Result<()> {
     sys::readable(fd).await.map_err(|e| Error::io(op, &e))
 }
 
-/// Sends a signal to a held process.
+/// Sends a signal to the process behind a pidfd.
 pub(crate) fn signal(process: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> nix::Result<()> {
     sys::pidfd_send_signal(process, signal)
 }
 
-/// Runs `program`, which has the terminal meanwhile, and takes the terminal back as it was.
+/// Runs `program`, which owns the terminal meanwhile, then restores the terminal.
 pub(crate) fn lending_the_terminal<T>(program: impl FnOnce() -> T) -> T {
-    let saved = terminal::Saved::now();
+    let saved = boot::terminal::Saved::now();
     let done = program();
     saved.restore();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(1);
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_pause_doubles_up_to_the_longest() {
+        let pauses = |first, longest| {
+            let pauses = pauses(Duration::from_millis(first), Duration::from_millis(longest));
+            pauses.take(5).map(|pause| pause.as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(pauses(1, 5), [1, 2, 4, 5, 5]);
+        assert_eq!(pauses(9, 5), [5, 5, 5, 5, 5]);
+    }
+
+    #[test]
+    fn polling_asks_until_there_is_a_value() {
+        let exec = Executor::new().expect("a runtime");
+        let mut asked = 0;
+        let value = exec.poll_until(LONG, SHORT, SHORT, || {
+            asked += 1;
+            Ok((asked == 3).then_some("value"))
+        });
+        assert_eq!((value, asked), (Ok(Some("value")), 3));
+    }
+
+    #[test]
+    fn polling_without_time_asks_once() {
+        let exec = Executor::new().expect("a runtime");
+        let mut asked = 0;
+        let value: Result<Option<()>> = exec.poll_until(Duration::ZERO, LONG, LONG, || {
+            asked += 1;
+            Ok(None)
+        });
+        assert_eq!((value, asked), (Ok(None), 1));
+    }
+
+    #[test]
+    fn the_last_call_starts_after_the_limit() {
+        let exec = Executor::new().expect("a runtime");
+        let limit = Duration::from_millis(1);
+        let start = Instant::now();
+        let mut last = start;
+        // The pause is longer than the limit: it is cut.
+        let value: Result<Option<()>> = exec.poll_until(limit, LONG, LONG, || {
+            last = Instant::now();
+            Ok(None)
+        });
+        assert_eq!(value, Ok(None));
+        assert!(last >= start + limit);
+    }
+
+    #[test]
+    fn polling_ends_with_an_error_or_an_interrupt() {
+        let exec = Executor::new().expect("a runtime");
+        let failed: Result<Option<()>> = exec.poll_until(LONG, SHORT, SHORT, || Err(Error::usage("no")));
+        assert_eq!(failed, Err(Error::usage("no")));
+        let stopped: Result<Option<()>> = exec.poll_until(LONG, LONG, LONG, || {
+            exec.interrupt();
+            Ok(None)
+        });
+        assert_eq!(stopped, Err(interrupted()));
+    }
 }

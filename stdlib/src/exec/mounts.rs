@@ -1,4 +1,4 @@
-//! What a lab mounts: its own `/proc`, `/sys` and `/run`, private to it.
+//! The mounts of a lab: its own `/proc`, `/sys` and `/run`.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::sys::mount;
 use crate::error::{Error, Result};
 
-/// Where names of network namespaces live, here and in iproute2.
+/// The directory of the names of network namespaces, for nslab and iproute2 alike.
 pub(crate) const NETNS_DIR: &str = "/run/netns";
 
-/// The links of the namespace, in `/sys`.
+/// The directory of the namespace's links in `/sys`.
 const LINKS: &str = "/sys/devices/virtual/net";
 
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -22,13 +22,13 @@ fn failed(what: &str) -> impl Fn(Errno) -> Error + '_ {
     move |errno| Error::sys(format!("mount {what}"), errno)
 }
 
-/// Cuts every tie to the mounts outside, in both directions. Without it a mount made here would appear on a
-/// machine whose `/` is shared, which is systemd's default.
+/// Stops mount propagation in both directions. Without it a mount of the lab appears on the machine where `/` is
+/// shared, which is systemd's default.
 pub(crate) fn make_private() -> Result<()> {
     mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_PRIVATE).map_err(failed("/ as private"))
 }
 
-/// Lets no mount made here appear outside, while names that are made outside later appear here.
+/// Stops propagation of mounts to the outside. Mounts made outside, such as names, still appear here.
 pub(crate) fn follow() -> Result<()> {
     mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_SLAVE).map_err(failed("/ as a follower"))
 }
@@ -43,8 +43,8 @@ pub(crate) fn sys() -> Result<()> {
     sys_like(is_read_only("/sys"))
 }
 
-/// Prepares a mount namespace of our own for a user namespace that will mount a `/sys` there with [`sys_like`]: what
-/// would be locked to it must hide nothing. Returns whether `/sys` is guarded.
+/// Prepares the caller's mount namespace for a new user namespace, which will mount its `/sys` with [`sys_like`]: the
+/// kernel refuses that while a locked mount covers a part of `/sys`. Returns whether `/sys` was guarded.
 pub(crate) fn unguard_sys() -> bool {
     let guarded = is_read_only("/sys");
     if guarded {
@@ -54,11 +54,12 @@ pub(crate) fn unguard_sys() -> bool {
     guarded
 }
 
-/// As [`sys()`], guarded if `guarded` is true.
+/// As [`sys()`]; read-only but for the links if `guarded`.
 pub(crate) fn sys_like(guarded: bool) -> Result<()> {
     match mount("sysfs", "/sys", "sysfs", PLAIN) {
         Ok(()) if guarded => protect_sys(),
-        // Where a read-only one is locked to us, another must be so too (fs/namespace.c, `mnt_already_visible`).
+        // If the visible /sys is locked read-only, a new one must be read-only too (fs/namespace.c,
+        // `mnt_already_visible`).
         Err(Errno::EPERM) if guarded => {
             mount("sysfs", "/sys", "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed("/sys"))
         }
@@ -71,15 +72,14 @@ pub(crate) fn is_read_only(path: &str) -> bool {
     statvfs(path).is_ok_and(|s| s.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Builds the lab's view: `/proc`, `/sys`, an empty `/run` with a `/run/netns` in it.
+/// Mounts the lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it.
 pub(crate) fn build(privileged: bool) -> Result<()> {
     make_private()?;
     proc()?;
     sys()?;
     mount("tmpfs", "/run", "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV).map_err(failed("/run"))?;
     fs::create_dir(NETNS_DIR).map_err(|e| Error::io(format!("make `{NETNS_DIR}`"), &e))?;
-    // A mount point of its own and shared, as `ip netns add` makes it: names made in one mount namespace of the
-    // lab appear in all, and iproute2 finds nothing to change.
+    // A shared mount point, as `ip netns add` makes it: a name made in one mount namespace of the lab appears in all.
     mount(NETNS_DIR, NETNS_DIR, "none", MsFlags::MS_BIND).map_err(failed(NETNS_DIR))?;
     mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED).map_err(failed(NETNS_DIR))?;
     if privileged {
@@ -95,19 +95,19 @@ fn read_only(path: &str) -> Result<()> {
         .map_err(failed(path))
 }
 
-/// Makes a mount point of `path`, with what is mounted below it.
+/// Makes `path` a mount point.
 fn bind(path: &str) -> Result<()> {
     mount(path, path, "none", MsFlags::MS_BIND).map_err(failed(path))
 }
 
-/// Makes `/sys` read-only but for the links of the namespace: most files there ask for the uid alone, so root in a
-/// user namespace could suspend the machine.
+/// Makes `/sys` read-only, except the links of the namespace. Most files there check the uid alone, so root in a user
+/// namespace could suspend the machine.
 fn protect_sys() -> Result<()> {
     bind(LINKS)?;
     read_only("/sys")
 }
 
-/// The settings of `/proc/sys` that belong to namespaces of the lab.
+/// The sysctls that belong to namespaces of the lab.
 const OWN: [&str; 16] = [
     "net",
     "user",
@@ -127,11 +127,11 @@ const OWN: [&str; 16] = [
     "kernel/shm_next_id",
 ];
 
-/// Makes the files of `/proc` that are about the whole machine read-only.
+/// Makes the machine-wide files of `/proc` read-only.
 ///
-/// The sysctl code asks for the real uid, not for a capability (`test_perm` in `fs/proc/proc_sysctl.c`), so root in a
-/// user namespace could still write `kernel.panic` of the whole machine. What belongs to namespaces of the lab stays
-/// writable. The other files are those that containers guard too.
+/// The sysctl code checks the real uid, not a capability (`test_perm` in `fs/proc/proc_sysctl.c`), so root in a user
+/// namespace could write `kernel.panic` of the machine. The sysctls of the lab's own namespaces stay writable. The other
+/// files are those that containers guard too.
 pub(crate) fn protect_proc() -> Result<()> {
     for path in ["/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"] {
         if Path::new(path).exists() {

@@ -1,4 +1,4 @@
-//! Processes inside any set of namespaces, with none of our descriptors.
+//! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
 
 use std::fs;
 use std::io;
@@ -15,38 +15,38 @@ use nix::unistd::Pid;
 
 use super::handle::{NsHandle, NsKind};
 use super::{hop, mounts, sys};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
-/// Where programs are looked for when `PATH` is not set.
+/// The search path if `PATH` is not set.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What the program reads and writes.
+/// The standard streams of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
-    /// Pipes of ours; standard input only if something is to be written.
+    /// Pipes. Without `stdin`, standard input is `/dev/null`.
     Piped { stdin: bool },
-    /// The terminal, in the foreground.
+    /// The terminal, with the program in the foreground.
     Terminal,
 }
 
-/// A started process, held by a descriptor that no reuse of its number can confuse.
+/// A started process. The pidfd names it even after its PID is reused.
 pub(crate) struct Started {
-    /// Its pipes, and the only right to wait for it.
+    /// Its pipes, and the handle that waits for it.
     pub child: Child,
-    /// Readable when it has ended.
+    /// Readable once it has ended.
     pub pidfd: OwnedFd,
 }
 
 impl Started {
-    /// Kills the process and its process group. The group's number is still its own: we have not waited for it yet.
+    /// Kills the process and its process group. Call it before the process is waited for, when its PID can be reused.
     pub(crate) fn kill_group(&self) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 
-    /// Waits for the end of a program that has the terminal. There is no job control, so one that Ctrl-Z stopped goes
-    /// on: nobody could wake it any more.
+    /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
+    /// continued at once.
     pub(crate) fn wait_in_the_foreground(self) -> std::result::Result<ExitStatus, Errno> {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
         loop {
@@ -84,7 +84,7 @@ pub(crate) fn spawn(
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = Command::new(path);
         command.arg0(program).args(args).envs(tag);
-        // Entering a mount namespace moved us to its root.
+        // Entering a mount namespace sets the working directory to its root.
         command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
         match streams {
             Streams::Piped { stdin } => {
@@ -103,8 +103,8 @@ pub(crate) fn spawn(
     })
 }
 
-/// Enters what a thread may enter and returns the rest, for the child: user last, since it gives up the right to
-/// enter the others.
+/// Enters the namespaces that a thread may enter. Returns the rest for the child: the user namespace last, since
+/// entering it gives up the right to enter the others.
 fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
     let copy = |ns: &NsHandle| ns.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e));
     let of_kind = |kind| namespaces.iter().filter(move |ns: &&NsHandle| ns.kind() == kind);
@@ -120,13 +120,13 @@ fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
         }
     }
     for ns in of_kind(NsKind::Mount) {
-        hop::unshare(CloneFlags::CLONE_FS)?; // a thread that shares its root with others may not change it
+        hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
         hop::enter(ns.as_fd())?;
     }
     Ok(in_child)
 }
 
-/// Finds `program` as a shell does, in the calling thread's view of the file system.
+/// Finds `program` as a shell does, in the calling thread's mount namespace.
 fn find(program: &str) -> Result<PathBuf> {
     let not_found =
         |hint: String| Error::sys(format!("run `{}`", crate::name::short(program)), Errno::ENOENT).hint(hint);
@@ -138,10 +138,10 @@ fn find(program: &str) -> Result<PathBuf> {
         use std::os::unix::fs::PermissionsExt;
         fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
     };
-    // An empty entry means the current folder to a shell: a trap that we leave out.
+    // To a shell an empty entry is the current directory. It is skipped on purpose: it runs what lies there.
     let mut candidates = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(program));
     candidates.find(runs).ok_or_else(|| {
-        // On Debian the tools of the administrator are not on an ordinary user's PATH.
+        // On Debian an ordinary user's PATH has no sbin directories.
         let sbin = USUAL_PATH.split(':').map(|dir| Path::new(dir).join(program)).find(runs);
         not_found(match (path.is_empty(), sbin) {
             (true, _) => "PATH is empty: name the program by its whole path".to_owned(),
@@ -151,9 +151,9 @@ fn find(program: &str) -> Result<PathBuf> {
     })
 }
 
-/// A mount namespace whose `/sys` shows the network namespace `net`, so that programs which read it see its links.
+/// Makes a mount namespace whose `/sys` shows the network namespace `net`, for programs that read `/sys/class/net`.
 ///
-/// `ip netns exec` makes one at each call; here it is made once and kept.
+/// `ip netns exec` makes one at each call; the caller keeps this one.
 pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHandle> {
     hop::hop(net.as_fd(), || {
         hop::unshare(CloneFlags::CLONE_NEWNS)?;
@@ -165,14 +165,14 @@ pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHand
     })
 }
 
-/// Makes `kinds` anew. A process is needed for some of them; it is returned if it has to stay.
+/// Makes new namespaces of `kinds`. Some of them require a process; it is returned if it has to stay.
 pub(crate) fn make(kinds: &[NsKind]) -> Result<(Vec<NsHandle>, Option<super::init::Init>)> {
     use NsKind::{Mount, Net, Pid, Time, User};
     let open_all = |of: &str| {
         kinds
             .iter()
             .map(|&kind| {
-                // The maker of a time namespace stays outside; its children are in (time_namespaces(7)).
+                // A new time namespace is for the children of its maker (time_namespaces(7)).
                 let file = if kind == Time { "time_for_children" } else { kind.file() };
                 NsHandle::open(kind, Path::new(&format!("/proc/{of}/ns/{file}")))
             })
@@ -197,21 +197,21 @@ pub(crate) fn make(kinds: &[NsKind]) -> Result<(Vec<NsHandle>, Option<super::ini
     Ok((handles, None))
 }
 
-/// Whether an error means that a process is simply gone.
+/// Whether an error means that a process has ended.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT))
 }
 
-/// Refuses what cannot be: entering a kind twice.
+/// Refuses a list of types that is empty or has one twice: a process is in one namespace of each type.
 pub(crate) fn no_duplicates(kinds: &[NsKind]) -> Result<()> {
     let mut sorted = kinds.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
     if sorted.len() != kinds.len() {
-        return Err(Error::usage("a kind of namespace is named twice"));
+        return Err(Error::usage("a namespace type is given twice"));
     }
     if kinds.is_empty() {
-        return Err(Error::plain(Kind::Usage, "no kind of namespace is named").hint(r#"for example ["mount", "net"]"#));
+        return Err(Error::usage("no namespace type is given").hint(r#"for example ["mount", "net"]"#));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ type Sys<T> = Result<T, Errno>;
 
 /// Makes a process, as `fork(2)` does, in new namespaces. `None` is the child.
 ///
-/// Call it while the process has one thread, or let the child do nothing but system calls.
+/// The caller has one thread, or the child only makes system calls.
 pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
     let flags = libc::c_long::from(namespaces.bits() | libc::SIGCHLD);
     // SAFETY: without CLONE_VM the child has its own copy of all memory, as after fork(2); no stack is passed.
@@ -28,7 +28,7 @@ pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
 }
 
-/// `fork(2)` with the C library's own bookkeeping. `None` is the child. The caller has one thread.
+/// `fork(2)` by the C library, which keeps its own state right. `None` is the child. The caller has one thread.
 pub(crate) fn fork() -> Sys<Option<Pid>> {
     // SAFETY: both callers (front and keeper) are single-threaded, so no lock is held by a thread that is gone.
     match unsafe { nix::unistd::fork() }? {
@@ -37,13 +37,13 @@ pub(crate) fn fork() -> Sys<Option<Pid>> {
     }
 }
 
-/// Ends the process at once: no destructor, no buffer is written twice.
+/// Ends the process at once: no destructor runs, so no buffer is written twice.
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: _exit(2) has no precondition.
     unsafe { libc::_exit(status) }
 }
 
-/// Moves the calling thread into a namespace of any kind. The thread must be one that ends soon.
+/// Moves the calling thread into a namespace of any type. The thread must end soon.
 pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
     nix::sched::setns(ns, CloneFlags::empty())
 }
@@ -53,7 +53,7 @@ pub(crate) fn unshare(kinds: CloneFlags) -> Sys<()> {
     nix::sched::unshare(kinds)
 }
 
-/// Lets Ctrl-Z pass unnoticed.
+/// Ignores Ctrl-Z (SIGTSTP).
 pub(crate) fn ignore_stop_key() {
     // SAFETY: no handler is installed, so nothing can run at a bad time.
     let _ = unsafe { nix::sys::signal::signal(Signal::SIGTSTP, nix::sys::signal::SigHandler::SigIgn) };
@@ -69,7 +69,7 @@ pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
     nix::mount::umount2(target, MntFlags::MNT_DETACH)
 }
 
-/// Waits until `fd` can be read, on the executor's runtime.
+/// Waits until `fd` is readable, on the executor's runtime.
 pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the borrow keeps the descriptor open for as long as the registration lives, which is this function.
     let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
@@ -77,18 +77,18 @@ pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// `pidfd_open(2)`: a process that no reuse of its number can confuse.
+/// `pidfd_open(2)`: a descriptor that names the process even after its PID is reused.
 pub(crate) fn pidfd_open(pid: Pid) -> Sys<OwnedFd> {
-    // SAFETY: takes two integers; the descriptor it returns is new and ours (close-on-exec by itself).
+    // SAFETY: takes two integers. The descriptor that it returns is new and has the close-on-exec flag.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
     let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel just made it for us.
+    // SAFETY: the kernel has just made the descriptor, and no other value owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// `pidfd_send_signal(2)`.
 pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> Sys<()> {
-    // SAFETY: a null siginfo asks for the same contents as kill(2).
+    // SAFETY: a null siginfo means the contents that kill(2) sends.
     Errno::result(unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
@@ -103,25 +103,25 @@ pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> Sys<
 
 /// Marks every descriptor from `first` on to be closed when a program is started.
 pub(crate) fn close_on_exec_from(first: u32) {
-    // SAFETY: changes a flag of open descriptors and touches no memory.
+    // SAFETY: changes a flag of open descriptors and accesses no memory.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
 /// Whether `fd` is an open descriptor.
 pub(crate) fn is_open(fd: RawFd) -> bool {
-    // SAFETY: asks for a flag and touches no memory.
+    // SAFETY: reads a flag and accesses no memory.
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
-/// Closes a descriptor that the program which started us left open. Nothing of ours owns it.
+/// Closes a descriptor that was inherited. No value of this process owns it.
 pub(crate) fn close_inherited(fd: RawFd) {
-    // SAFETY: the number was open before the first line of `main`, so no value of ours stands for it.
+    // SAFETY: the descriptor was open before `main`, so no value owns it.
     unsafe { libc::close(fd) };
 }
 
 /// Whether the process ignores `signal`.
 pub(crate) fn is_ignored(signal: Signal) -> bool {
-    // SAFETY: a zeroed sigaction is a valid one to be written to, and no new action is given.
+    // SAFETY: a zeroed sigaction is valid to be written to, and no new action is given.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         libc::sigaction(signal as i32, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
@@ -134,20 +134,20 @@ pub(crate) fn default_action(signal: Signal) {
     unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
 }
 
-/// The kernel's own number of a namespace, never used twice: `ioctl(NS_GET_ID)`, Linux 6.18.
+/// The kernel's id of a namespace, which it never reuses: `ioctl(NS_GET_ID)`, Linux 6.18.
 pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
     const NS_GET_ID: libc::c_ulong = 0x8008_b70d; // _IOR(0xb7, 13, u64)
     let mut id = 0u64;
-    // SAFETY: the ioctl writes one u64 through the pointer, which is valid for that.
+    // SAFETY: the ioctl writes one u64 through the pointer, which is valid for it.
     Errno::result(unsafe { libc::ioctl(ns.as_raw_fd(), NS_GET_ID, &raw mut id) })?;
     Ok(id)
 }
 
-/// Lets the child enter `namespaces` between fork and exec: for the kinds that a thread cannot enter.
+/// Makes the child enter `namespaces` between fork and exec: for the types that a thread cannot enter.
 pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
     let enter = move || {
         for ns in &namespaces {
-            // Not `enter()`: nothing but the system call, since the parent has threads.
+            // The system call alone, not `enter()`: the parent has threads.
             // SAFETY: setns(2) is async-signal-safe and takes a descriptor that the closure keeps open.
             if unsafe { libc::setns(ns.as_raw_fd(), 0) } != 0 {
                 return Err(io::Error::last_os_error());
@@ -155,12 +155,12 @@ pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
         }
         Ok(())
     };
-    // SAFETY: the closure makes system calls only and does not allocate.
+    // SAFETY: the closure only makes system calls; it does not allocate.
     unsafe { command.pre_exec(enter) };
 }
 
-/// Lets the child have the terminal, with the usual signals: in a foreground process group of its own, if we have one
-/// that can take it back.
+/// Gives the child the terminal and the default signal actions. The child leads a foreground process group of its own
+/// if this process has a group that can take the terminal back.
 pub(crate) fn take_terminal_in_child(command: &mut Command) {
     let take = || {
         // SAFETY: signal(2), getpgrp(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
@@ -176,6 +176,6 @@ pub(crate) fn take_terminal_in_child(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: system calls only, no allocation.
+    // SAFETY: the closure only makes system calls; it does not allocate.
     unsafe { command.pre_exec(take) };
 }

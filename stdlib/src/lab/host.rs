@@ -8,15 +8,19 @@
 
 mod guard;
 mod journal;
+mod netns_dir;
+mod permit;
 mod processes;
 mod undo;
 
-pub use guard::Changing;
+pub use guard::Guard;
+pub(crate) use guard::LinkChange;
 pub use journal::Journal;
+pub(crate) use permit::Permitted;
 pub use undo::{collect_garbage, undo};
 
 /// The variable by which the programs of a session are known, with the name of its journal as the value.
 pub(crate) const TAG: &str = "NSLAB_JOURNAL";
 
-/// The folder of the journals.
-const FOLDER: &str = "/run/nslab";
+/// The directory of the journals.
+const DIRECTORY: &str = "/run/nslab";

@@ -1,4 +1,4 @@
-//! The handle of a link: where it is and what it is called, shared by all clones, so that a move is seen by all.
+//! The handle of a link: its namespace and its name, shared by all clones, so that all see a move.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use ipnet::IpNet;
 use nix::errno::Errno;
 
+use super::host::{Guard, LinkChange, Permitted};
 use super::{Lab, NetNs};
 use crate::error::{Error, Result};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::addr::AddrInfo;
-use crate::net::link::{Change, LinkInfo, Which};
+use crate::net::link::add::NewLink;
+use crate::net::link::{Change, LinkInfo, Which, kinds};
 
-/// A link, as scripts hold it. Its properties are asked of the kernel each time.
+/// A link, as scripts hold it. Its properties are read from the kernel each time.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
 
@@ -26,12 +28,12 @@ struct Inner {
 struct At {
     ns: NetNs,
     name: IfName,
-    /// The kernel's number, where it is known: it stays the same as long as the link stays in its namespace.
+    /// The interface index, where it is known: it stays the same as long as the link stays in its namespace.
     index: Option<u32>,
 }
 
 impl Link {
-    /// The link called `name` in `ns`; nobody looks whether there is one.
+    /// The link called `name` in `ns`, whether it exists or not.
     #[must_use]
     pub fn new(ns: &NetNs, name: IfName) -> Self {
         let at = At { ns: ns.clone(), name, index: None };
@@ -44,25 +46,47 @@ impl Link {
         link
     }
 
-    /// Creates a cable; each end knows the other.
+    /// Creates a veth pair; each end has the other.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn make_cable(a: (&NetNs, IfName), b: (&NetNs, IfName)) -> Result<(Self, Self)> {
-        let [at_a, at_b] = a.0.net()?.add_veth(&a.1, &*b.0.net()?, &b.1)?;
+    /// The guard's and the kernel's.
+    pub fn create_veth(guard: &Guard, a: (&NetNs, IfName), b: (&NetNs, IfName)) -> Result<(Self, Self)> {
+        let [at_a, at_b] = guard.creating(&[(a.0, &a.1), (b.0, &b.1)], |permit| {
+            let (near, far) = (a.0.net()?, b.0.net()?);
+            near.add_link(permit, &kinds::veth::new(&a.1, &near, &b.1, &far)).map_err(|error| {
+                // The kernel does not say which of the two names is taken.
+                if error.errno == Some(Errno::EEXIST) && !near.has_link(&a.1) {
+                    let text =
+                        format!("{} has a link `{}` already: choose another name, or `delete` it", b.0.label(), b.1);
+                    return error.only_hint(text);
+                }
+                error
+            })
+        })?;
         let (a, b) = (Self::numbered(a.0, a.1, at_a), Self::numbered(b.0, b.1, at_b));
-        let _ = a.0.peer.set(Arc::downgrade(&b.0));
+        let _ = a.0.peer.set(Arc::downgrade(&b.0)); // both cells are new
         let _ = b.0.peer.set(Arc::downgrade(&a.0));
         Ok((a, b))
     }
 
-    /// Creates a bridge.
+    /// Creates a link that has no peer.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn make_bridge(ns: &NetNs, name: IfName) -> Result<Self> {
-        let index = ns.net()?.add_bridge(&name)?;
-        Ok(Self::numbered(ns, name, index))
+    /// The guard's and the kernel's.
+    pub(crate) fn create(guard: &Guard, ns: &NetNs, new: &NewLink) -> Result<Self> {
+        let [index, _] = guard.creating(&[(ns, &new.name)], |permit| ns.net()?.add_link(permit, new))?;
+        Ok(Self::numbered(ns, new.name.clone(), index))
+    }
+
+    /// Creates a link on top of `lower`, in the namespace of that.
+    ///
+    /// # Errors
+    /// The guard's and the kernel's.
+    pub(crate) fn create_on(guard: &Guard, lower: &Self, new: NewLink) -> Result<Self> {
+        guard.link(lower, LinkChange::Stack)?;
+        let new =
+            NewLink { lower: Some(lower.index()?), with: format!(" on link `{}`{}", lower.name(), new.with), ..new };
+        Self::create(guard, &lower.ns(), &new)
     }
 
     fn at(&self) -> At {
@@ -99,7 +123,7 @@ impl Link {
         Ok(index)
     }
 
-    /// What the kernel knows about it.
+    /// What the kernel reports about it.
     ///
     /// # Errors
     /// When there is no such link.
@@ -134,36 +158,45 @@ impl Link {
     /// # Errors
     /// When there is no such link.
     pub fn addrs(&self) -> Result<Vec<AddrInfo>> {
-        self.with_index(|net, index| net.addrs(Some(index)))
+        self.with_index(|| format!("list addresses of link `{}`", self.name()), |net, index| net.addrs(Some(index)))
     }
 
-    /// Runs `work` with the index, and once more with a fresh one if the link was made anew meanwhile.
-    fn with_index<T>(&self, work: impl Fn(&Net, u32) -> Result<T>) -> Result<T> {
+    /// Runs `work` with the index, and once more with a new one if the link was created again in between. `op` names
+    /// the operation if there is no such link.
+    fn with_index<T>(&self, op: impl Fn() -> String, work: impl Fn(&Net, u32) -> Result<T>) -> Result<T> {
         let net = self.ns().net()?;
+        let index = || self.index().map_err(|error| error.during(op()));
         let known = self.at().index.is_some();
-        match work(&net, self.index()?) {
+        match work(&net, index()?) {
             Err(error) if known && error.errno == Some(Errno::ENODEV) => {
                 self.set(|at| at.index = None);
-                work(&net, self.index()?)
+                work(&net, index()?)
             }
             done => done,
         }
     }
 
-    /// Sets it up, and returns when it can carry packets, as far as that lies at this end and the one we know.
+    /// The guard's permit. An error of the kernel names the operation that was asked for.
+    fn permit(&self, guard: &Guard, change: LinkChange, op: impl Fn() -> String) -> Result<Permitted> {
+        guard.link(self, change).map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
+    }
+
+    /// Brings the link up and waits until both known ends are usable.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn up(&self, lab: &Lab) -> Result<()> {
-        self.change(Change::Up, "set up")?;
-        if !self.with_index(Net::wait_usable)? {
+    /// The guard's and the kernel's.
+    pub fn up(&self, guard: &Guard) -> Result<()> {
+        let op = || format!("set up link `{}`", self.name());
+        let permit = self.permit(guard, LinkChange::Up, op)?;
+        self.change(&permit, Change::Up, op)?;
+        if !self.with_index(op, Net::wait_usable)? {
             return Ok(());
         }
-        self.peer(lab).map_or(Ok(()), |peer| {
-            // The end that was opened first gets its carrier only now. It may be gone: that is not our concern.
+        self.peer(guard.lab()).map_or(Ok(()), |peer| {
+            // The end that was opened first gets its carrier only now. If it is gone, there is nothing to wait for.
             let at = peer.at();
             match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => net.wait_usable(index).and_then(|_| net.forget_unresolved(index)),
+                (Ok(net), Some(index)) => net.wait_usable(index).and_then(|_| net.forget_unresolved(&permit, index)),
                 _ => Ok(()),
             }
         })
@@ -172,82 +205,106 @@ impl Link {
     /// Sets it down.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn down(&self) -> Result<()> {
-        self.change(Change::Down, "set down")
+    /// The guard's and the kernel's.
+    pub fn down(&self, guard: &Guard) -> Result<()> {
+        let op = || format!("set down link `{}`", self.name());
+        let permit = self.permit(guard, LinkChange::Down, op)?;
+        self.change(&permit, Change::Down, op)
     }
 
-    /// Changes one thing; `verb` names it in an error.
-    pub(crate) fn change(&self, change: Change<'_>, verb: &str) -> Result<()> {
-        let name = self.name();
-        self.with_index(|net, index| net.change_link(Which::Index(index), change, || format!("{verb} link `{name}`")))
+    /// Sets its MTU.
+    ///
+    /// # Errors
+    /// The guard's and the kernel's.
+    pub fn set_mtu(&self, guard: &Guard, mtu: u32) -> Result<()> {
+        let op = || format!("set mtu {mtu} of link `{}`", self.name());
+        let permit = self.permit(guard, LinkChange::Mtu(mtu), op)?;
+        self.change(&permit, Change::Mtu(mtu), op)
     }
 
     /// Gives it another name.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn rename(&self, name: IfName) -> Result<()> {
-        self.change(Change::Name(&name), "rename")?;
+    /// The guard's and the kernel's.
+    pub fn rename(&self, guard: &Guard, name: IfName) -> Result<()> {
+        let op = || format!("rename link `{}` to `{name}`", self.name());
+        let permit = self.permit(guard, LinkChange::Take("rename"), op)?;
+        self.change(&permit, Change::Name(&name), op)?;
         self.set(|at| at.name = name);
         Ok(())
     }
 
-    /// Makes it a port of a bridge, or of none.
+    fn change(&self, permit: &Permitted, change: Change<'_>, op: impl Fn() -> String) -> Result<()> {
+        self.with_index(&op, |net, index| net.change_link(permit, Which::Index(index), change, &op))
+    }
+
+    /// Gives it a master, such as the bridge that it becomes a port of.
     ///
     /// # Errors
-    /// `Usage` if the bridge is elsewhere; the kernel's.
-    pub fn set_master(&self, master: Option<&Self>) -> Result<()> {
-        let Some(master) = master else { return self.change(Change::Master(None), "release") };
+    /// `Usage` if the master is in another namespace; the guard's and the kernel's.
+    pub fn set_master(&self, guard: &Guard, master: &Self) -> Result<()> {
+        let op = || format!("set master of link `{}` to `{}`", self.name(), master.name());
+        let permit = self.permit(guard, LinkChange::Take("set the master of"), op)?;
+        guard.link(master, LinkChange::Stack)?;
         let (here, there) = (self.ns(), master.ns());
         if !here.is(&there) {
             return Err(Error::usage(format!(
-                "link `{}` is in {}, the bridge `{}` in {}",
+                "link `{}` is in {}, its master `{}` in {}",
                 self.name(),
                 here.label(),
                 master.name(),
                 there.label()
             ))
-            .hint(
-                "a port must be in the namespace of its bridge: `move_to(link, ns)`, or place it there with `veth`",
-            ));
+            .hint("both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`"));
         }
         let index = master.index()?;
-        self.change(Change::Master(Some(index)), &format!("add to bridge `{}`:", master.name())).map_err(|error| {
-            match error.errno {
-                // net/bridge/br_if.c: a port number has ten bits.
-                Some(Errno::EXFULL) => error.hint("a bridge holds 1,023 ports: use two"),
-                Some(Errno::EOPNOTSUPP) => error.hint(format!("is `{}` a bridge?", master.name())),
-                _ => error,
-            }
+        self.change(&permit, Change::Master(Some(index)), op).map_err(|error| match error.errno {
+            // net/bridge/br_if.c: a port number has ten bits.
+            Some(Errno::EXFULL) => error.hint("a bridge holds 1,023 ports: use two"),
+            Some(Errno::EOPNOTSUPP) => error.hint(format!("is `{}` a bridge?", master.name())),
+            _ => error,
         })
+    }
+
+    /// Takes its master away.
+    ///
+    /// # Errors
+    /// The guard's and the kernel's.
+    pub fn remove_master(&self, guard: &Guard) -> Result<()> {
+        let op = || format!("remove master of link `{}`", self.name());
+        let permit = self.permit(guard, LinkChange::Take("remove the master of"), op)?;
+        self.change(&permit, Change::Master(None), op)
     }
 
     /// Adds an address.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn add_addr(&self, net: IpNet, dad: bool) -> Result<()> {
+    /// The guard's and the kernel's.
+    pub fn add_addr(&self, guard: &Guard, net: IpNet, dad: bool) -> Result<()> {
         let name = self.name();
-        self.with_index(|ns, index| ns.add_addr(index, name.as_str(), net, dad))
+        let op = || format!("add address `{net}` to link `{name}`");
+        let permit = self.permit(guard, LinkChange::AddAddress(net), op)?;
+        self.with_index(op, |ns, index| ns.add_addr(&permit, index, name.as_str(), net, dad))
     }
 
     /// Removes an address.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn delete_addr(&self, net: IpNet) -> Result<()> {
+    /// The guard's and the kernel's.
+    pub fn delete_addr(&self, guard: &Guard, net: IpNet) -> Result<()> {
         let name = self.name();
-        self.with_index(|ns, index| ns.delete_addr(index, name.as_str(), net))
+        let op = || format!("delete address `{net}` from link `{name}`");
+        let permit = self.permit(guard, LinkChange::RemoveAddress(net), op)?;
+        self.with_index(op, |ns, index| ns.delete_addr(&permit, index, name.as_str(), net))
     }
 
-    /// Moves it into `target`. The kernel takes its addresses and routes away and sets it down.
+    /// Moves it into `target`. The kernel removes its addresses and routes and sets it down.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn move_to(&self, target: &NetNs) -> Result<()> {
+    /// The guard's and the kernel's.
+    pub fn move_to(&self, guard: &Guard, target: &NetNs) -> Result<()> {
         let at = self.at();
-        at.ns.net()?.move_link(&at.name, &*target.net()?)?;
+        guard.moving(self, target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;
@@ -255,13 +312,13 @@ impl Link {
         Ok(())
     }
 
-    /// Moves it into the namespace of a process, which becomes `target`.
+    /// Moves it into the namespace of a process, which is `target`.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn move_to_pid(&self, pid: u32, target: &NetNs) -> Result<()> {
+    /// The guard's and the kernel's.
+    pub fn move_to_pid(&self, guard: &Guard, pid: u32, target: &NetNs) -> Result<()> {
         let at = self.at();
-        at.ns.net()?.move_link_to_pid(&at.name, pid)?;
+        guard.moving(self, target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;
@@ -272,31 +329,41 @@ impl Link {
     /// Deletes it.
     ///
     /// # Errors
-    /// The kernel's.
-    pub fn delete(&self) -> Result<()> {
+    /// The guard's and the kernel's.
+    pub fn delete(&self, guard: &Guard) -> Result<()> {
         let at = self.at();
-        at.ns.net()?.delete_link(&at.name)
+        let permit = self.permit(guard, LinkChange::Take("delete"), || format!("delete link `{}`", at.name))?;
+        at.ns.net()?.delete_link(&permit, &at.name)
     }
 
-    /// The other end of its cable: the one we made, or the one the kernel names, if it is in a namespace we know.
+    /// The other end of a veth pair, if it is in a namespace that the lab has a handle of.
     #[must_use]
     pub fn peer(&self, lab: &Lab) -> Option<Self> {
         if let Some(peer) = self.0.peer.get().and_then(Weak::upgrade) {
             return Some(Self(peer));
         }
-        let info = self.info().ok().filter(|info| info.kind == "veth")?;
+        let info = self.info().ok()?;
+        self.elsewhere(lab, info.netnsid, info.peer_index?)
+    }
+
+    /// The link below it, if it is in a namespace that the lab has a handle of.
+    #[must_use]
+    pub fn lower(&self, lab: &Lab) -> Option<Self> {
+        let info = self.info().ok()?;
+        self.elsewhere(lab, info.netnsid, info.lower_index?)
+    }
+
+    /// The link with the index `index` in the namespace that this link's namespace knows by `netnsid`.
+    fn elsewhere(&self, lab: &Lab, netnsid: Option<i32>, index: u32) -> Option<Self> {
         let here = self.ns();
-        let ns = match info.netnsid {
+        let ns = match netnsid {
             Some(id) => lab.by_id(&here, id)?,
             None => here,
         };
-        let index = info.peer_index?;
-        let peer = ns.net().ok()?.find_link(Which::Index(index)).ok()??;
-        Some(Self::numbered(&ns, IfName::from_kernel(&peer.name), Some(index)))
+        let link = ns.net().ok()?.find_link(Which::Index(index)).ok()??;
+        Some(Self::numbered(&ns, IfName::from_kernel(&link.name), Some(index)))
     }
-}
 
-impl Link {
     /// Whether both name the same link.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {

@@ -9,7 +9,8 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeade
 use nix::errno::Errno;
 
 use super::Net;
-use super::connection::Ask;
+use super::connection::{Query, Write};
+use super::permit::Permit;
 use crate::error::Result;
 
 /// One address of a link.
@@ -23,9 +24,9 @@ pub struct AddrInfo {
     pub broadcast: Option<IpAddr>,
     /// `global`, `link`, `host`.
     pub scope: String,
-    /// The name that IPv4 gives it: its link's, unless somebody chose another.
+    /// The label of an IPv4 address: the link's name unless another was chosen.
     pub label: Option<String>,
-    /// Nobody looks for duplicates of it.
+    /// Duplicate address detection is off for it.
     pub nodad: bool,
     /// Duplicate address detection is still under way.
     pub tentative: bool,
@@ -39,7 +40,8 @@ impl Net {
     pub fn addrs(&self, index: Option<u32>) -> Result<Vec<AddrInfo>> {
         let mut message = AddressMessage::default();
         message.header.index = index.unwrap_or(0);
-        let replies = self.request(RouteNetlinkMessage::GetAddress(message), Ask::Dump, || "list addresses".into())?;
+        let replies =
+            self.request(RouteNetlinkMessage::GetAddress(message), Query::Dump, || "list addresses".into())?;
         let all = replies.iter().filter_map(|reply| match reply {
             RouteNetlinkMessage::NewAddress(message) => decode(message),
             _ => None,
@@ -49,7 +51,7 @@ impl Net {
     }
 
     /// Adds an address. Like `ip addr add NET dev NAME`; an IPv6 address is usable at once (`nodad`), unless `dad`.
-    pub(crate) fn add_addr(&self, index: u32, name: &str, net: IpNet, dad: bool) -> Result<()> {
+    pub(crate) fn add_addr(&self, permit: &impl Permit, index: u32, name: &str, net: IpNet, dad: bool) -> Result<()> {
         let mut message = address(index, net);
         match net {
             IpNet::V4(v4) if v4.prefix_len() <= 30 => {
@@ -59,10 +61,12 @@ impl Net {
             _ => {}
         }
         let op = || format!("add address `{net}` to link `{name}`");
-        self.request(RouteNetlinkMessage::NewAddress(message), Ask::Create, op).map(drop).map_err(|error| {
+        self.change(permit, RouteNetlinkMessage::NewAddress(message), Write::Create, op).map_err(|error| {
             match error.errno {
                 Some(Errno::EEXIST) => error.hint(format!("`{name}` has this address already")),
-                Some(Errno::EADDRNOTAVAIL) => error.hint("this kind of address cannot be a link's own"),
+                Some(Errno::EADDRNOTAVAIL) => {
+                    error.hint("a multicast or unspecified address cannot be assigned to a link")
+                }
                 Some(Errno::EACCES) => error.hint("IPv6 is switched off on this link (net.ipv6.conf.*.disable_ipv6)"),
                 _ => error,
             }
@@ -70,9 +74,9 @@ impl Net {
     }
 
     /// Removes an address. Like `ip addr del NET dev NAME`.
-    pub(crate) fn delete_addr(&self, index: u32, name: &str, net: IpNet) -> Result<()> {
+    pub(crate) fn delete_addr(&self, permit: &impl Permit, index: u32, name: &str, net: IpNet) -> Result<()> {
         let op = || format!("delete address `{net}` from link `{name}`");
-        self.request(RouteNetlinkMessage::DelAddress(address(index, net)), Ask::Do, op).map(drop).map_err(|error| {
+        self.change(permit, RouteNetlinkMessage::DelAddress(address(index, net)), Write::Do, op).map_err(|error| {
             match error.errno {
                 Some(Errno::EADDRNOTAVAIL) => error.hint(format!("`{name}` has no such address: see its `addrs`")),
                 _ => error,

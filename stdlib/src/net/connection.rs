@@ -1,9 +1,9 @@
-//! A netlink socket and the three ways to use it: do, get, dump.
+//! A netlink socket, and the two ways to use it: asking, and changing with a permit.
 //!
-//! Our own loop and not `netlink-proto`'s, because what the kernel says must not get lost: an interrupted dump
-//! (`NLM_F_DUMP_INTR`) is asked for again, a reply that cannot be decoded is an error and not a shorter list, an
-//! overrun ends the request, and the kernel's text stays with the error number. The kernel answers inside
-//! `sendmsg(2)`, so the reply is usually there at the first read and no event loop is woken.
+//! This is not `netlink-proto`'s loop, because no answer of the kernel may get lost: an interrupted dump
+//! (`NLM_F_DUMP_INTR`) is repeated, a reply that cannot be decoded is an error and not a shorter list, an overrun ends
+//! the request, and the kernel's text stays with the error number. The kernel answers inside `sendmsg(2)`, so the
+//! reply is usually there at the first read and no event loop is woken.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -17,36 +17,49 @@ use netlink_packet_core::{
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 
+use super::permit::Permit;
 use crate::error::{Error, Kind, Result};
 use crate::exec::readable;
 
-/// How often an interrupted dump is asked for again.
+/// How often an interrupted dump is repeated.
 const DUMP_TRIES: u32 = 20;
 
-/// How a request is meant.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// Change something that exists, or delete it.
-    Do,
-    /// Create; it is an error if it exists.
-    Create,
-    /// As `Create`; the reply is what was created, where the kernel tells.
-    CreateAndGet,
+/// A request that changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Query {
     /// Get one object.
     Get,
     /// List all objects.
     Dump,
 }
 
+/// A request that changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// Change something that exists, or delete it.
+    Do,
+    /// Create; it is an error if it exists.
+    Create,
+    /// As `Create`; the reply is what was created, where the kernel reports it.
+    CreateAndGet,
+}
+
+/// Either of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Query(Query),
+    Write(Write),
+}
+
 impl Ask {
     fn flags(self) -> u16 {
         NLM_F_REQUEST
             | match self {
-                Self::Do => NLM_F_ACK,
-                Self::Get => 0, // the object itself is the acknowledgement
-                Self::Create => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-                Self::CreateAndGet => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO,
-                Self::Dump => NLM_F_DUMP,
+                Self::Query(Query::Get) => 0, // the object itself is the acknowledgement
+                Self::Query(Query::Dump) => NLM_F_DUMP,
+                Self::Write(Write::Do) => NLM_F_ACK,
+                Self::Write(Write::Create) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+                Self::Write(Write::CreateAndGet) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO,
             }
     }
 }
@@ -112,8 +125,25 @@ impl Connection {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Sends `message` and returns what the kernel answers, read as `R`.
-    pub(crate) async fn request<M, R>(&mut self, message: M, ask: Ask) -> Result<Vec<R>, Refusal>
+    /// Asks and returns what the kernel answers, read as `R`.
+    pub(crate) async fn request<M, R>(&mut self, message: M, query: Query) -> Result<Vec<R>, Refusal>
+    where
+        M: NetlinkSerializable + Debug,
+        R: NetlinkDeserializable + Debug,
+    {
+        self.send_and_receive(message, Ask::Query(query)).await
+    }
+
+    /// Changes something and returns what the kernel answers, read as `R`.
+    pub(crate) async fn change<M, R>(&mut self, _: &impl Permit, message: M, write: Write) -> Result<Vec<R>, Refusal>
+    where
+        M: NetlinkSerializable + Debug,
+        R: NetlinkDeserializable + Debug,
+    {
+        self.send_and_receive(message, Ask::Write(write)).await
+    }
+
+    async fn send_and_receive<M, R>(&mut self, message: M, ask: Ask) -> Result<Vec<R>, Refusal>
     where
         M: NetlinkSerializable + Debug,
         R: NetlinkDeserializable + Debug,
@@ -168,13 +198,13 @@ impl Connection {
                 match message.payload {
                     NetlinkPayload::InnerMessage(reply) => {
                         replies.push(reply);
-                        if ask == Ask::Get {
+                        if ask == Ask::Query(Query::Get) {
                             return Ok(Some(replies));
                         }
                     }
                     NetlinkPayload::Done(done) if done.code < 0 => return Err(Errno::from_raw(-done.code).into()),
                     NetlinkPayload::Done(_) => return Ok((!interrupted).then_some(replies)),
-                    NetlinkPayload::Error(error) if error.code.is_none() && ask != Ask::Dump => {
+                    NetlinkPayload::Error(error) if error.code.is_none() && ask != Ask::Query(Query::Dump) => {
                         return Ok(Some(replies));
                     }
                     NetlinkPayload::Error(error) => return Err(refusal(&error)),
@@ -195,9 +225,10 @@ impl Connection {
                 }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    readable(self.as_fd(), "wait for the kernel")
-                        .await
-                        .map_err(|e| Refusal { errno: e.errno.unwrap_or(Errno::EIO), text: e.detail })?;
+                    readable(self.as_fd(), "wait for the kernel").await.map_err(|e| Refusal {
+                        errno: e.errno.unwrap_or(Errno::EIO),
+                        text: e.detail.map(String::from),
+                    })?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -212,7 +243,7 @@ impl AsFd for Connection {
     }
 }
 
-/// A netlink socket that hears of changed links.
+/// A netlink socket that receives notifications of changed links.
 pub(crate) struct Monitor(Socket);
 
 impl Monitor {
@@ -230,7 +261,7 @@ impl Monitor {
         open().map(Self).map_err(|e: io::Error| Error::io("open a netlink socket", &e))
     }
 
-    /// Throws away what has arrived; an overrun too, since everything is asked anew.
+    /// Discards what has arrived, an overrun too: the caller reads the state again.
     pub(crate) fn drain(&self) {
         let mut buffer = Vec::with_capacity(64 << 10);
         loop {

@@ -1,7 +1,7 @@
-//! What the kernel takes away when a link goes down, kept as the kernel's own messages. Like `ip addr save` and
+//! What the kernel removes when a link goes down, kept as the kernel's own messages. Like `ip addr save` and
 //! `ip route save`.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 use netlink_packet_route::address::AddressMessage;
@@ -10,17 +10,18 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::Net;
-use super::connection::Ask;
+use super::connection::{Query, Write};
+use super::permit::Permit;
 use crate::error::Result;
 
 impl Net {
-    /// The IPv6 addresses of a link and the routes over it that nobody but their maker brings back.
+    /// The IPv6 addresses of a link and the routes over it that the kernel does not restore by itself.
     pub(crate) fn what_goes_with(&self, index: u32) -> Result<Vec<String>> {
         let mut addresses = AddressMessage::default();
         addresses.header.family = AddressFamily::Inet6;
         let addresses = RouteNetlinkMessage::GetAddress(addresses);
         let mut kept = Vec::new();
-        for message in self.request(addresses, Ask::Dump, || "list addresses".into())? {
+        for message in self.request(addresses, Query::Dump, || "list addresses".into())? {
             if let RouteNetlinkMessage::NewAddress(address) = &message
                 && address.header.index == index
             {
@@ -32,7 +33,7 @@ impl Net {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
             let message = RouteNetlinkMessage::GetRoute(message);
-            for message in self.request(message, Ask::Dump, || "list routes".into())? {
+            for message in self.request(message, Query::Dump, || "list routes".into())? {
                 if let RouteNetlinkMessage::NewRoute(route) = &message
                     && route.header.protocol != RouteProtocol::Kernel
                     && route.attributes.contains(&RouteAttribute::Oif(index))
@@ -47,10 +48,10 @@ impl Net {
         Ok(kept)
     }
 
-    /// Brings back what [`Net::what_goes_with`] returned, as far as it is not there.
-    pub(crate) fn restore(&self, kept: &[String]) -> Result<()> {
+    /// Adds what [`Net::what_goes_with`] returned, unless it exists.
+    pub(crate) fn restore(&self, permit: &impl Permit, kept: &[String]) -> Result<()> {
         for message in kept.iter().filter_map(|text| decode(text)) {
-            match self.request(message, Ask::Create, || "restore an address or a route".into()) {
+            match self.change(permit, message, Write::Create, || "restore an address or a route".into()) {
                 Err(error) if !matches!(error.errno, Some(Errno::EEXIST | Errno::ENODEV)) => return Err(error),
                 _ => {}
             }

@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use netlink_packet_core::NetlinkDeserializable;
@@ -13,21 +13,21 @@ use netlink_packet_route::RouteNetlinkMessage;
 
 use crate::error::{Error, Result};
 use crate::exec::Executor;
-use crate::exec::handle::{NsHandle, NsKind};
+use crate::exec::handle::NsHandle;
 use crate::exec::hop;
-use connection::{Ask, Connection, Refusal};
+use connection::{Connection, Query, Refusal, Write};
+use permit::Permit;
 
 pub mod addr;
 pub(crate) mod connection;
-mod filter;
 pub mod firewall;
-mod glance;
-pub(crate) mod icmp;
 mod keep;
 pub mod link;
 mod monitor;
 mod neigh;
-pub mod ping;
+mod nsid;
+pub(crate) mod permit;
+pub mod probe;
 pub mod route;
 pub mod sysctl;
 
@@ -39,16 +39,16 @@ pub struct Net {
     exec: Arc<Executor>,
     ns: NsHandle,
     label: String,
-    /// Whether all our own threads are in it: nothing has to be entered.
+    /// Whether the interpreter's threads are in it: nothing has to be entered.
     is_home: bool,
     route: OnceLock<Mutex<Connection>>,
-    pub(crate) echo: icmp::Sockets,
+    pub(crate) echo: probe::Sockets,
     pub(crate) mounts: OnceLock<NsHandle>,
     monitor: monitor::Slot,
 }
 
 impl Net {
-    /// Takes a namespace, with the netlink socket that was opened when it was made, if any.
+    /// An open namespace, with the netlink socket that was opened when it was created, if any.
     pub(crate) fn new(exec: Arc<Executor>, ns: NsHandle, label: String, connection: Option<Connection>) -> Self {
         let route = OnceLock::new();
         if let Some(connection) = connection {
@@ -60,13 +60,13 @@ impl Net {
             label,
             is_home: false,
             route,
-            echo: icmp::Sockets::default(),
+            echo: probe::Sockets::default(),
             mounts: OnceLock::new(),
             monitor: monitor::Slot::new(),
         }
     }
 
-    /// Says that this is the namespace that all our threads are in.
+    /// Marks it as the namespace that the interpreter's threads are in.
     pub(crate) fn at_home(self) -> Self {
         Self { is_home: true, ..self }
     }
@@ -77,7 +77,7 @@ impl Net {
         &self.ns
     }
 
-    /// What people call it: ``namespace `netns1` ``.
+    /// What a sentence calls it: ``namespace `netns1` ``.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
@@ -94,31 +94,51 @@ impl Net {
         opened.map_err(|e| e.within(&self.label))
     }
 
-    /// Sends one request on the cached connection; `op` names it in an error.
+    /// Asks on the cached connection; `op` names the request in an error.
     pub(crate) fn request(
         &self,
         message: RouteNetlinkMessage,
-        ask: Ask,
+        query: Query,
         op: impl Fn() -> String,
     ) -> Result<Vec<RouteNetlinkMessage>> {
-        self.try_request(message, ask)?.map_err(|refusal| refusal.into_error(op()).within(&self.label))
+        self.try_request(message, query)?.map_err(|refusal| refusal.into_error(op()).within(&self.label))
     }
 
-    /// As [`Net::request`], with the kernel's refusal as a value.
-    pub(crate) fn try_request(
+    /// As [`Net::request`], with the answer read as `R` and the kernel's refusal as a value.
+    pub(crate) fn try_request<R: NetlinkDeserializable + Debug>(
         &self,
         message: RouteNetlinkMessage,
-        ask: Ask,
-    ) -> Result<Result<Vec<RouteNetlinkMessage>, Refusal>> {
-        self.ask(message, ask)
-    }
-
-    /// As [`Net::try_request`], with the answer read as `R`.
-    pub(crate) fn ask<R: NetlinkDeserializable + Debug>(
-        &self,
-        message: RouteNetlinkMessage,
-        ask: Ask,
+        query: Query,
     ) -> Result<Result<Vec<R>, Refusal>> {
+        let mut connection = self.connection()?;
+        self.exec.block_on(DEADLINE, async { Ok(connection.request(message, query).await) })
+    }
+
+    /// Changes something; `op` names it in an error.
+    pub(crate) fn change(
+        &self,
+        permit: &impl Permit,
+        message: RouteNetlinkMessage,
+        write: Write,
+        op: impl Fn() -> String,
+    ) -> Result<()> {
+        let changed = self.try_change::<RouteNetlinkMessage>(permit, message, write)?;
+        changed.map(drop).map_err(|refusal| refusal.into_error(op()).within(&self.label))
+    }
+
+    /// As [`Net::change`], with the answer read as `R` and the kernel's refusal as a value.
+    pub(crate) fn try_change<R: NetlinkDeserializable + Debug>(
+        &self,
+        permit: &impl Permit,
+        message: RouteNetlinkMessage,
+        write: Write,
+    ) -> Result<Result<Vec<R>, Refusal>> {
+        let mut connection = self.connection()?;
+        self.exec.block_on(DEADLINE, async { Ok(connection.change(permit, message, write).await) })
+    }
+
+    /// The cached connection. A leaf lock: it is held while the kernel answers, and nothing else is taken under it.
+    fn connection(&self) -> Result<MutexGuard<'_, Connection>> {
         let connection = match self.route.get() {
             Some(connection) => connection,
             None => {
@@ -126,15 +146,7 @@ impl Net {
                 self.route.get_or_init(|| Mutex::new(opened))
             }
         };
-        // A leaf lock: it is held while the kernel answers, and nothing else is taken under it.
-        let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-        self.exec.block_on(DEADLINE, async { Ok(connection.request(message, ask).await) })
-    }
-
-    /// The inode numbers of the namespace's kind are the same for all; this one is the network's.
-    #[must_use]
-    pub fn kind(&self) -> NsKind {
-        NsKind::Net
+        Ok(connection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn wait<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -142,7 +154,7 @@ impl Net {
     }
 }
 
-/// An answer that should have been there.
+/// The error of a request that the kernel did not answer.
 pub(crate) fn no_answer(op: String) -> Error {
-    Error::sys(op, nix::errno::Errno::EBADMSG).detail("the kernel answered nothing")
+    Error::sys(op, nix::errno::Errno::EBADMSG).detail("the kernel sent no answer")
 }

@@ -1,4 +1,4 @@
-//! A namespace's notices of changed links, for those who want to be told.
+//! The socket on which the kernel reports changed links of a namespace.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use super::connection::Monitor;
 use crate::error::Result;
 
 impl Net {
-    /// A socket that can be read when a link of the namespace has changed; opened once.
+    /// A socket that is readable after a link of the namespace has changed. Opened once.
     pub(crate) fn monitor(&self) -> Result<BorrowedFd<'_>> {
         let monitor = match self.monitor.get() {
             Some(monitor) => monitor,
@@ -20,7 +20,7 @@ impl Net {
         Ok(monitor.as_fd())
     }
 
-    /// Throws the notices away: what they were about is asked anew.
+    /// Discards the pending messages. The caller reads the links again instead.
     pub(crate) fn drain_monitor(&self) {
         if let Some(monitor) = self.monitor.get() {
             monitor.drain();
@@ -28,5 +28,5 @@ impl Net {
     }
 }
 
-/// The slot of the socket.
+/// Where [`Net`] keeps the socket.
 pub(crate) type Slot = OnceLock<Monitor>;

@@ -11,13 +11,14 @@ use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 
 use super::Net;
-use super::connection::Ask;
+use super::connection::{Query, Write};
+use super::permit::Permit;
 use crate::error::Result;
 
 /// One route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
-    /// Where to; `0.0.0.0/0` or `::/0` is the default route.
+    /// The destination; `0.0.0.0/0` or `::/0` is the default route.
     pub dst: IpNet,
     /// The next hop.
     pub gateway: Option<IpAddr>,
@@ -27,7 +28,7 @@ pub struct RouteInfo {
     pub metric: u32,
     /// The source address it prefers.
     pub src: Option<IpAddr>,
-    /// Who made it: `kernel`, `static`, `boot` …
+    /// What added it: `kernel`, `static`, `boot` …
     pub protocol: String,
     /// `unicast`, `blackhole`, `unreachable`, `prohibit` …
     pub kind: String,
@@ -49,7 +50,7 @@ impl Net {
     pub fn routes(&self, v6: bool) -> Result<Vec<RouteInfo>> {
         let mut message = RouteMessage::default();
         message.header.address_family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-        let replies = self.request(RouteNetlinkMessage::GetRoute(message), Ask::Dump, || "list routes".into())?;
+        let replies = self.request(RouteNetlinkMessage::GetRoute(message), Query::Dump, || "list routes".into())?;
         let all = replies.iter().filter_map(|reply| match reply {
             RouteNetlinkMessage::NewRoute(message) => decode(message),
             _ => None,
@@ -58,14 +59,14 @@ impl Net {
     }
 
     /// Adds a route. Like `ip route add DST via GATEWAY dev NAME metric N`.
-    pub(crate) fn add_route(&self, route: &NewRoute) -> Result<()> {
+    pub(crate) fn add_route(&self, permit: &impl Permit, route: &NewRoute) -> Result<()> {
         let mut builder = builder(route);
         builder = builder.protocol(RouteProtocol::Boot).kind(RouteType::Unicast);
         let scope =
             if route.gateway.is_some() || route.dst.addr().is_ipv6() { RouteScope::Universe } else { RouteScope::Link };
         let message = builder.scope(scope).build();
         let op = || format!("add route to `{}`", shown(route));
-        self.request(RouteNetlinkMessage::NewRoute(message), Ask::Create, op).map(drop).map_err(|error| {
+        self.change(permit, RouteNetlinkMessage::NewRoute(message), Write::Create, op).map_err(|error| {
             match error.errno {
                 Some(Errno::ENETUNREACH) => {
                     error.hint("the gateway must be on a network that an address of an up link covers")
@@ -78,11 +79,11 @@ impl Net {
     }
 
     /// Deletes a route. Like `ip route del …`.
-    pub(crate) fn delete_route(&self, route: &NewRoute) -> Result<()> {
+    pub(crate) fn delete_route(&self, permit: &impl Permit, route: &NewRoute) -> Result<()> {
         let message =
             builder(route).scope(RouteScope::NoWhere).protocol(RouteProtocol::Unspec).kind(RouteType::Unspec).build();
         let op = || format!("delete route to `{}`", shown(route));
-        self.request(RouteNetlinkMessage::DelRoute(message), Ask::Do, op).map(drop).map_err(|error| match error.errno {
+        self.change(permit, RouteNetlinkMessage::DelRoute(message), Write::Do, op).map_err(|error| match error.errno {
             Some(Errno::ESRCH) => error.hint("no route matches: see `routes(ns)`"),
             _ => error,
         })

@@ -1,4 +1,4 @@
-//! Settings below `/proc/sys/net`, of the namespace's own copy.
+//! Sysctls below `/proc/sys/net`, in the namespace's own copy.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use super::Net;
+use super::permit::Permit;
 use crate::error::{Error, Result};
 use crate::name::short;
 
@@ -17,7 +18,7 @@ fn file(key: &str) -> Result<PathBuf> {
         && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'))
         && !key.split(['.', '/']).any(str::is_empty);
     if !fits {
-        return Err(Error::usage(format!("no setting of a network namespace is called `{}`", short(key))).hint(
+        return Err(Error::usage(format!("no sysctl of a network namespace is called `{}`", short(key))).hint(
             "the keys begin with `net.`, as in `net.ipv4.ip_forward`; write `/` for a dot inside a link's name",
         ));
     }
@@ -34,14 +35,14 @@ fn file(key: &str) -> Result<PathBuf> {
 }
 
 impl Net {
-    /// The settings that begin with `prefix`, up to the next dot (which is kept).
+    /// The sysctls that begin with `prefix`, up to the next dot (which is kept).
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the directory cannot be read.
     pub fn sysctl_names(&self, prefix: &str) -> Result<Vec<String>> {
-        let folder = prefix.rsplit_once('.').map_or("net", |(folder, _)| folder);
-        let path = file(folder).unwrap_or_else(|_| PathBuf::from("/proc/sys/net"));
-        let shown = if path.ends_with("net") { "net" } else { folder };
+        let directory = prefix.rsplit_once('.').map_or("net", |(directory, _)| directory);
+        let path = file(directory).unwrap_or_else(|_| PathBuf::from("/proc/sys/net"));
+        let shown = if path.ends_with("net") { "net" } else { directory };
         self.open(|| {
             let entries = fs::read_dir(&path).map_err(|e| Error::io(format!("list `{}`", path.display()), &e))?;
             let names = entries.filter_map(std::result::Result::ok).map(|entry| {
@@ -53,16 +54,16 @@ impl Net {
         })
     }
 
-    /// Reads a setting. Like `sysctl -n KEY`.
+    /// Reads a sysctl. Like `sysctl -n KEY`.
     pub(crate) fn sysctl(&self, key: &str) -> Result<String> {
         let file = file(key)?;
         // The files follow the network namespace of the thread that opens them.
         let read = self.open(|| fs::read_to_string(file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e)));
-        Ok(read.map_err(|error| self.hint_at_a_setting(key, error))?.trim().to_owned())
+        Ok(read.map_err(|error| self.hint_at_a_sysctl(key, error))?.trim().to_owned())
     }
 
-    /// For a setting that is not there, the one in the same folder that begins most like it.
-    fn hint_at_a_setting(&self, key: &str, error: Error) -> Error {
+    /// For a sysctl that does not exist, the one in the same directory with the longest common beginning.
+    fn hint_at_a_sysctl(&self, key: &str, error: Error) -> Error {
         if error.errno != Some(Errno::ENOENT) {
             return error;
         }
@@ -76,40 +77,40 @@ impl Net {
         }
     }
 
-    /// The settings that `pattern` names, with their values; `*` in it stands for any link.
+    /// The sysctls that `pattern` names, with their values; `*` in it stands for any link.
     pub(crate) fn sysctls_like(&self, pattern: &str) -> Result<Vec<(String, String)>> {
-        let Some((folder, last)) = pattern.split_once(".*.") else { return Ok(Vec::new()) };
-        let path = file(folder)?;
+        let Some((directory, last)) = pattern.split_once(".*.") else { return Ok(Vec::new()) };
+        let path = file(directory)?;
         let names = self.open(|| {
-            let entries = fs::read_dir(path).map_err(|e| Error::io(format!("list `{folder}`"), &e))?;
+            let entries = fs::read_dir(path).map_err(|e| Error::io(format!("list `{directory}`"), &e))?;
             Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>())
         })?;
-        let keys = names.iter().map(|name| format!("{folder}.{}.{last}", name.replace('.', "/")));
+        let keys = names.iter().map(|name| format!("{directory}.{}.{last}", name.replace('.', "/")));
         Ok(keys.filter_map(|key| self.sysctl(&key).ok().map(|value| (key, value))).collect())
     }
 
-    /// Writes a setting, and returns what the kernel made of it. Like `sysctl -w KEY=VALUE`.
-    pub(crate) fn set_sysctl(&self, key: &str, value: &str) -> Result<String> {
+    /// Writes a sysctl and returns its new value. Like `sysctl -w KEY=VALUE`.
+    pub(crate) fn set_sysctl(&self, _: &impl Permit, key: &str, value: &str) -> Result<String> {
         let file = file(key)?;
         let text = self.open(|| {
-            // Not `fs::write`: that would ask to create what is not there, and be refused for it.
+            // Not `fs::write`: that opens with O_CREAT, which is refused for a file that does not exist.
             let opened = fs::File::options().write(true).open(&file);
             opened.and_then(|mut file| file.write_all(value.as_bytes())).map_err(|e| {
                 let error = Error::io(format!("write `{}` to `{}`", short(value), short(key)), &e);
                 match error.errno {
                     Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => error.hint(
-                        "settings of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value",
+                        "sysctls of the whole machine cannot be changed from a lab; `sysctl(key)` reads the value",
                     ),
                     Some(Errno::EINVAL) => {
-                        error.hint("the setting does not take this value; `sysctl(key)` shows one that it does")
+                        error.hint("the sysctl does not take this value; `sysctl(key)` shows one that it does")
                     }
-                    Some(Errno::EISDIR) => error.hint("this is a group of settings: name one of them"),
+                    Some(Errno::EISDIR) => error.hint("this is a group of sysctls: name one of them"),
                     _ => error,
                 }
             })?;
             fs::read_to_string(&file).map_err(|e| Error::io(format!("read `{}`", short(key)), &e))
         });
-        let text = text.map_err(|error| self.hint_at_a_setting(key, error))?;
+        let text = text.map_err(|error| self.hint_at_a_sysctl(key, error))?;
         Ok(text.trim().to_owned())
     }
 }

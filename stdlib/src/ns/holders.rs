@@ -1,4 +1,4 @@
-//! Who keeps a namespace alive: processes in it, open descriptors, mounts.
+//! The holders of a namespace, which keep it alive: processes in it, open descriptors, mounts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,32 +12,32 @@ use crate::exec::handle::{NsHandle, NsInode, NsKind};
 use crate::exec::spawn::is_gone;
 use crate::name::printable;
 
-/// How a namespace is kept alive.
+/// How a holder keeps a namespace alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum How {
     /// A process, or one of its threads, is in it.
     Process,
     /// A process has it open.
     Descriptor,
-    /// It is mounted somewhere: a name.
+    /// It is bind-mounted on a file, such as a name in `/run/netns`.
     Mount,
 }
 
 /// One reason why a namespace lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
-    /// How.
+    /// How it holds the namespace.
     pub how: How,
-    /// The process, or the one in whose mount namespace the mount is.
+    /// The PID of the process; for a mount, of a process in whose mount namespace it is.
     pub pid: u32,
-    /// Its command.
+    /// The command of that process.
     pub command: String,
-    /// `fd 7`, or the mount point.
+    /// `fd 7`, or the mount point; empty for a process.
     pub detail: String,
 }
 
 impl How {
-    /// The word that scripts see.
+    /// The word for scripts.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -59,40 +59,41 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Everything that we can see keeping the namespace alive.
+/// Lists the holders of the namespace that this process may see.
 ///
-/// A socket that was opened inside also keeps it, and no list shows that (the kernel has none).
+/// A socket that was opened inside also holds it, but the kernel lists no such sockets.
 ///
-/// The kernel gives the inode of a namespace that is gone to the next one; where it has numbers that are never
-/// reused, `id` tells them apart.
+/// The kernel reuses the inode of a namespace that is gone. `id` tells the two apart on kernels that have ids which
+/// are never reused.
 ///
 /// # Errors
-/// When `/proc` cannot be read.
+/// If `/proc` cannot be read.
 pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
     let target = inode.ino;
     let same = |path: &Path| match (id, NsHandle::open(NsKind::Net, path)) {
         (Some(id), Ok(handle)) => handle.unique_id() == Some(id),
-        _ => true, // not ours to open, or an older kernel: the inode has to do
+        _ => true, // it may not be opened, or the kernel has no such ids: the inode decides
     };
     let mut holders = BTreeSet::new();
     let mut mounts = BTreeSet::new();
     let processes = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
     for entry in processes.filter_map(std::result::Result::ok) {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let folder = entry.path();
-        let command = || fs::read_to_string(folder.join("comm")).unwrap_or_default().trim().to_owned();
+        let process = entry.path();
+        let command = || fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned();
         let hold = |how, detail: String| Holder { how, pid, command: command(), detail };
-        // Threads can be elsewhere than their process: a worker that unshared. Our own are in a namespace for one call,
-        // and one that has just ended may still be seen there.
-        let mut threads = links_in(&folder.join("task"), |thread| thread.join("ns/net"));
+        // A thread can be in another namespace than its process. This process enters namespaces with threads that end
+        // after one call and may still be listed, so only its main thread counts.
+        let mut threads = links_in(&process.join("task"), |thread| thread.join("ns/net"));
         threads.retain(|(tid, _)| pid != std::process::id() || *tid == pid.to_string());
-        if threads.into_iter().any(|(tid, ino)| ino == target && same(&folder.join("task").join(tid).join("ns/net"))) {
+        if threads.into_iter().any(|(tid, ino)| ino == target && same(&process.join("task").join(tid).join("ns/net"))) {
             holders.insert(hold(How::Process, String::new()));
         }
-        for fd in descriptors_of(&folder.join("fd"), inode).into_iter().filter(|fd| same(&folder.join("fd").join(fd))) {
+        for fd in descriptors_of(&process.join("fd"), inode).into_iter().filter(|fd| same(&process.join("fd").join(fd)))
+        {
             holders.insert(hold(How::Descriptor, format!("fd {fd}")));
         }
-        for point in mount_points(&folder, target) {
+        for point in mount_points(&process, target) {
             if mounts.insert(point.clone()) {
                 holders.insert(hold(How::Mount, point));
             }
@@ -101,10 +102,10 @@ pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
     Ok(holders.into_iter().collect())
 }
 
-/// The descriptors in a folder that hold the namespace. One that was opened by its name is shown with that name, not
-/// as `net:[…]`, so what is behind each is asked for.
-fn descriptors_of(folder: &Path, inode: NsInode) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+/// The descriptors in a `/proc/PID/fd` that hold the namespace. The link of one that was opened by a name shows that
+/// name, not `net:[…]`, so stat(2) decides.
+fn descriptors_of(directory: &Path, inode: NsInode) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(std::result::Result::ok);
     let held = entries.filter(|entry| {
         let is_file = fs::read_link(entry.path()).is_ok_and(|target| {
             let target = target.to_string_lossy();
@@ -117,9 +118,9 @@ fn descriptors_of(folder: &Path, inode: NsInode) -> Vec<String> {
     numbers
 }
 
-/// The entries of a folder whose link (at `link_of` each) names a network namespace: (name, inode).
-fn links_in(folder: &Path, link_of: impl Fn(&Path) -> PathBuf) -> Vec<(String, u64)> {
-    let entries: Vec<_> = match fs::read_dir(folder) {
+/// The entries of a directory whose link (at `link_of` each) is a network namespace: (name, inode).
+fn links_in(directory: &Path, link_of: impl Fn(&Path) -> PathBuf) -> Vec<(String, u64)> {
+    let entries: Vec<_> = match fs::read_dir(directory) {
         Ok(entries) => entries.filter_map(std::result::Result::ok).collect(),
         Err(error) => {
             debug_assert!(is_gone(&error) || error.kind() == std::io::ErrorKind::PermissionDenied, "{error}");
@@ -134,7 +135,7 @@ fn links_in(folder: &Path, link_of: impl Fn(&Path) -> PathBuf) -> Vec<(String, u
     numbers.collect()
 }
 
-/// Where the namespace is mounted, in the mount namespace of the process (`proc_pid_mountinfo(5)`, fields 4 and 5).
+/// The mount points of the namespace in the mount namespace of a process (`proc_pid_mountinfo(5)`, fields 4 and 5).
 fn mount_points(process: &Path, inode: u64) -> Vec<String> {
     let text = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
     let root = format!("net:[{inode}]");

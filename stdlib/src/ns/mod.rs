@@ -1,4 +1,4 @@
-//! Namespaces of processes: `/proc/PID/ns`, and who keeps a namespace alive.
+//! The namespaces of processes: `/proc/PID/ns`, and what holds a namespace.
 
 use std::fmt;
 use std::fs;
@@ -14,11 +14,11 @@ pub mod holders;
 /// One line of `ls -l /proc/PID/ns`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NsEntry {
-    /// The file's name: a kind, or `pid_for_children`, `time_for_children`.
+    /// The file's name: a namespace type, or `pid_for_children`, `time_for_children`.
     pub name: String,
     /// The link's target: `net:[4026531840]`.
     pub target: String,
-    /// The number in brackets.
+    /// The inode, in brackets in `target`.
     pub inode: u64,
 }
 
@@ -28,28 +28,28 @@ impl fmt::Display for NsEntry {
     }
 }
 
-fn folder(pid: u32) -> PathBuf {
+fn directory(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/ns"))
 }
 
 fn explain(error: Error, pid: u32) -> Error {
     match error.errno {
         Some(Errno::ENOENT | Errno::ESRCH) => {
-            error.hint(format!("no process {pid} in this lab: pids count from its own PID 1"))
+            error.hint(format!("no process {pid} in this lab, where PIDs start at 1"))
         }
-        Some(Errno::EACCES | Errno::EPERM) => error.hint("another user's process, or one that is protected"),
+        Some(Errno::EACCES | Errno::EPERM) => error.hint("the process belongs to another user, or is protected"),
         _ => error,
     }
 }
 
-/// The namespaces of a process. Like `ls -l /proc/PID/ns`.
+/// Lists the namespaces of a process. Like `ls -l /proc/PID/ns`.
 ///
 /// # Errors
-/// `NotFound` without such a process.
+/// `NotFound` if there is no such process.
 pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
     let fail = |e: &std::io::Error| explain(Error::io(format!("list the namespaces of process {pid}"), e), pid);
     let mut entries = Vec::new();
-    for entry in fs::read_dir(folder(pid)).map_err(|e| fail(&e))? {
+    for entry in fs::read_dir(directory(pid)).map_err(|e| fail(&e))? {
         let entry = entry.map_err(|e| fail(&e))?;
         let target = fs::read_link(entry.path()).map_err(|e| fail(&e))?.to_string_lossy().into_owned();
         entries.push(NsEntry {
@@ -62,7 +62,7 @@ pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
     Ok(entries)
 }
 
-/// The number in `kind:[number]`.
+/// The inode in `net:[INODE]`.
 pub(crate) fn inode_of(target: &str) -> Option<u64> {
     target.split_once(":[")?.1.strip_suffix(']')?.parse().ok()
 }
@@ -70,7 +70,7 @@ pub(crate) fn inode_of(target: &str) -> Option<u64> {
 /// Opens one namespace of a process.
 ///
 /// # Errors
-/// `NotFound` without such a process, `Permission` where it is not ours to look at.
+/// `NotFound` if there is no such process, `Permission` if it may not be inspected.
 pub fn open(pid: u32, kind: NsKind) -> Result<NsHandle> {
-    NsHandle::open(kind, &folder(pid).join(kind.file())).map_err(|e| explain(e, pid))
+    NsHandle::open(kind, &directory(pid).join(kind.file())).map_err(|e| explain(e, pid))
 }

@@ -1,9 +1,9 @@
 //! `check EXPR`: fails the script unless the expression is true, and reports the part that is not.
 
-use rhai::{Dynamic, EvalAltResult, EvalContext, Expr, Expression, Map, Position};
-use stdlib::bindings::RhaiResultOf;
+use rhai::{Dynamic, EvalContext, Expr, Expression, Map, Position};
+use stdlib::bindings::{RhaiResultOf, ScriptError};
 
-use super::error;
+use super::raise;
 use crate::language::output::{shown_brief, shown_whole};
 
 pub(super) fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]) -> RhaiResultOf<Dynamic> {
@@ -11,15 +11,12 @@ pub(super) fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expr
     match verify(cx, expression)? {
         None => Ok(Dynamic::UNIT),
         Some(why) => {
-            let at = expression.start_position();
-            let mut failed = error(cx, "check", format!("check failed: {}", why.text), why.note, at);
-            if let (EvalAltResult::ErrorRuntime(value, _), Some((left, right))) = (&mut *failed, why.sides)
-                && let Some(mut map) = value.write_lock::<Map>()
-            {
-                map.insert("left".into(), left);
-                map.insert("right".into(), right);
+            let mut error = ScriptError::new("check", "check", format!("check failed: {}", why.text));
+            error.hints.extend(why.note);
+            if let Some((left, right)) = why.sides {
+                error = error.with("left", left).with("right", right);
             }
-            Err(failed)
+            Err(raise(cx, error, expression.start_position()))
         }
     }
 }
@@ -109,7 +106,8 @@ fn truth(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic, at: Position
                 value => cx.engine().map_type_name(value.type_name()).to_owned(),
             };
             let hint = "check takes something that is true or false: a comparison, a property such as `.ok`";
-            Err(error(cx, "usage", format!("`check` takes true or false, not {is}"), Some(hint.into()), at))
+            let error = ScriptError::new("usage", "check", format!("`check` takes true or false, not {is}"));
+            Err(raise(cx, error.hint(hint), at))
         }
     }
 }

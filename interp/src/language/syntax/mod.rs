@@ -1,7 +1,8 @@
 //! The syntax that nslab adds to the language: `within NS { … }` and `check EXPR`.
 
-use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Map, Position};
-use stdlib::catalog::{Catalog, Function};
+use rhai::{Engine, EvalAltResult, EvalContext, Position};
+use stdlib::bindings::ScriptError;
+use stdlib::catalog::{Catalog, Changes, Function};
 
 use check::check;
 use within::within;
@@ -23,6 +24,8 @@ pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
             doc: doc.into(),
             parameters: Vec::new(),
             returns: shape.into(),
+            needs: &[],
+            changes: Changes::Nothing,
         });
     };
     describe(
@@ -59,24 +62,8 @@ check e.kind == "check" && e.message == "check failed: 2 == 3";
     );
 }
 
-#[expect(clippy::unnecessary_box_returns, reason = "Rhai's errors are boxed")]
-fn error(
-    cx: &EvalContext<'_, '_, '_, '_, '_, '_>,
-    kind: &str,
-    message: String,
-    hint: Option<String>,
-    at: Position,
-) -> Box<EvalAltResult> {
-    let mut map = Map::new();
-    map.insert("kind".into(), kind.into());
-    map.insert("message".into(), message.into());
-    map.insert("errno".into(), Dynamic::from(0_i64));
-    map.insert("hint".into(), hint.unwrap_or_default().into());
-    let number = |n: usize| Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX));
-    map.insert("line".into(), at.line().map_or(Dynamic::UNIT, number));
-    map.insert("position".into(), at.position().map_or(Dynamic::UNIT, number));
-    if let Some(source) = cx.source() {
-        map.insert("source".into(), source.into());
-    }
-    EvalAltResult::ErrorRuntime(map.into(), at).into()
+/// The error for Rhai, with the source and the position of the expression.
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai requires boxed errors")]
+fn raise(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, error: ScriptError, at: Position) -> Box<EvalAltResult> {
+    error.at(cx.source(), at).into_rhai()
 }

@@ -155,10 +155,10 @@ fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> 
 /// The signature without the receiver. For a link with a namespace as the receiver, the name of the link remains.
 fn as_method(function: &Function, of: &str) -> String {
     let mut method = function.clone();
-    let first = method.parameters.iter().position(|parameter| !parameter.of.is_empty()).unwrap_or(0);
+    let first = method.parameters.iter().position(|parameter| !parameter.ty.is_empty()).unwrap_or(0);
     match method.parameters.get_mut(first) {
-        Some(link) if of == "NetNs" && link.most > 1 && link.names == Names::Links => {
-            (link.name, link.of) = ("link", "string");
+        Some(link) if of == "NetNs" && link.max_args > 1 && link.names == Names::Links => {
+            (link.name, link.ty) = ("link", "string");
         }
         Some(_) => drop(method.parameters.remove(first)),
         None => {}
@@ -168,10 +168,10 @@ fn as_method(function: &Function, of: &str) -> String {
 
 /// Whether a function can be called as a method of a value of the type.
 fn takes_first(function: &Function, of: &str) -> bool {
-    let first = function.parameters.iter().find(|parameter| !parameter.of.is_empty());
-    first.is_some_and(|first| first.of == of || first.of.split(" or ").any(|one| one == of))
+    let first = function.parameters.iter().find(|parameter| !parameter.ty.is_empty());
+    first.is_some_and(|first| first.ty == of || first.ty.split(" or ").any(|one| one == of))
         || of == "NetNs"
-            && first.is_some_and(|first| first.of == "Link" || first.names == Names::Links && first.most == 2)
+            && first.is_some_and(|first| first.ty == "Link" || first.names == Names::Links && first.max_args == 2)
 }
 
 /// The static type of a chain such as `veth(a, "x").a.peer`.
@@ -268,8 +268,8 @@ fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, within: Option
             world.links(named.or(within))
         }
         Names::Addresses => world.addresses(),
-        Names::Settings => world.sysctls(typed),
-        Names::Kinds => NAMESPACE_TYPES.iter().map(|name| (*name).to_owned()).collect(),
+        Names::Sysctls => world.sysctls(typed),
+        Names::NsTypes => NAMESPACE_TYPES.iter().map(|name| (*name).to_owned()).collect(),
         Names::Signals => SIGNALS.iter().map(|signal| (*signal).to_owned()).collect(),
     };
     let unique: BTreeSet<String> = found.into_iter().collect();
@@ -287,7 +287,7 @@ pub fn current_parameter<'a>(
     call: &OpenCall,
     world: &dyn World,
 ) -> Option<(usize, &'a Parameter)> {
-    let shown: Vec<&Parameter> = function.parameters.iter().filter(|parameter| !parameter.of.is_empty()).collect();
+    let shown: Vec<&Parameter> = function.parameters.iter().filter(|parameter| !parameter.ty.is_empty()).collect();
     let arguments = call.receiver.iter().chain(&call.before);
     let mut at = 0;
     let mut taken = 0;
@@ -295,14 +295,14 @@ pub fn current_parameter<'a>(
         let parameter = shown.get(at)?;
         let is_text = argument.starts_with(['"', '`']);
         let is_ns = !is_text && is_namespace(catalog, argument, world);
-        if parameter.of == "NetNs" && parameter.optional && !is_ns {
+        if parameter.ty == "NetNs" && parameter.optional && !is_ns {
             at += 1; // missing: this argument belongs to the next parameter
         }
         let parameter = shown.get(at)?;
         taken += 1;
         // A namespace is the first half of a link or of a cable's end, a PID that of a process and a namespace type.
-        let half = is_ns || !is_text && parameter.names == Names::Kinds;
-        if !(parameter.most > 1 && half && taken < parameter.most) {
+        let half = is_ns || !is_text && parameter.names == Names::NsTypes;
+        if !(parameter.max_args > 1 && half && taken < parameter.max_args) {
             at += 1;
             taken = 0;
         }
@@ -310,7 +310,7 @@ pub fn current_parameter<'a>(
     let parameter = shown.get(at)?;
     Some((at, parameter)).map(|(at, parameter)| {
         // The cursor is in a string where a namespace could stand: the namespace is missing.
-        if parameter.of == "NetNs" && parameter.optional && shown.len() > at + 1 {
+        if parameter.ty == "NetNs" && parameter.optional && shown.len() > at + 1 {
             (at + 1, shown[at + 1])
         } else {
             (at, *parameter)

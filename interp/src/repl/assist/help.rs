@@ -6,7 +6,7 @@ use stdlib::catalog::{Catalog, Function, Type};
 
 use super::super::commands::table::COMMANDS;
 use super::super::layout::{beside, paragraphs};
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 
 const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of your own, F1 explains the \
                     word at the cursor. `:help all` has a sentence on each.";
@@ -60,6 +60,7 @@ fn function_text(catalog: &Catalog, function: &Function, width: usize) -> String
     // The text ends where the first example begins.
     let text = function.doc.split("```rhai").next().unwrap_or_default();
     let mut parts = vec![function.signature(), paragraphs(text, width, "")];
+    parts.extend(function.requirement());
     let keys = function.parameters.iter().flat_map(|parameter| parameter.keys);
     let keys: Vec<_> = keys.map(|key| (key.name.to_owned(), key.doc.to_owned())).collect();
     if !keys.is_empty() {
@@ -90,7 +91,7 @@ fn type_text(catalog: &Catalog, of: &Type, width: usize) -> String {
     let is_it = |text: &str| text.split(" or ").any(|one| one == of.name);
     let rows: Vec<_> = [
         ("returned by", named(&|function| is_it(&function.returns))),
-        ("taken by", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.of)))),
+        ("taken by", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.ty)))),
     ]
     .into_iter()
     .filter(|(_, functions)| !functions.is_empty())

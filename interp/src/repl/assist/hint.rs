@@ -19,7 +19,7 @@ pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize
     let Some(function) = ours else { return own(world, &call) };
     let in_text = matches!(context.place, Place::Text(_));
     let mut current = current_parameter(catalog, function, &call, world).map(|(at, _)| at);
-    let shown: Vec<_> = function.parameters.iter().filter(|parameter| !parameter.of.is_empty()).collect();
+    let shown: Vec<_> = function.parameters.iter().filter(|parameter| !parameter.ty.is_empty()).collect();
     if call.before.is_empty() && call.receiver.is_none() && !in_text {
         current = Some(0);
     }
@@ -31,7 +31,7 @@ pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize
         let comma = if n > 0 { ", " } else { "" };
         let (open, close) = if current == Some(n) { ("‹", "›") } else { ("", "") };
         let (left, right) = if parameter.optional { ("[", "]") } else { ("", "") };
-        let _ = write!(hint, "{comma}{open}{left}{}: {}{right}{close}", parameter.name, parameter.of);
+        let _ = write!(hint, "{comma}{open}{left}{}: {}{right}{close}", parameter.name, parameter.ty);
     }
     hint.push(')');
     if call.in_map {

@@ -1,5 +1,6 @@
 //! Commands on the lab: its namespaces, links and programs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -93,7 +94,7 @@ pub(super) fn reset(state: &mut State) -> Flow {
         Vec::new()
     });
     for ns in namespaces.into_iter().filter(|ns| !ns.is_root()) {
-        errors.extend(lab.delete_netns(&ns).err());
+        errors.extend(lab.guard().delete_netns(&ns).err());
     }
     if lab.is_private() {
         errors.extend(clear_root(&lab).err());
@@ -105,18 +106,18 @@ pub(super) fn reset(state: &mut State) -> Flow {
 }
 
 /// Deletes the links of the lab's root, and the global addresses of its `lo`.
-fn clear_root(lab: &Lab) -> stdlib::Result<()> {
+fn clear_root(lab: &Arc<Lab>) -> stdlib::Result<()> {
     let root = lab.root();
     let net = root.net()?;
     for link in net.links()? {
         let link = Link::new(root, IfName::new(&link.name)?);
         if link.name().as_str() == "lo" {
             for addr in net.addrs(None)?.iter().filter(|addr| addr.scope == "global") {
-                link.delete_addr(addr.net)?;
+                link.delete_addr(&lab.guard(), addr.net)?;
             }
         } else {
             // The other end of a cable may go by itself meanwhile; a fallback device cannot be deleted.
-            let _ = link.delete();
+            let _ = link.delete(&lab.guard());
         }
     }
     Ok(())

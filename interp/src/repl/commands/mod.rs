@@ -2,7 +2,7 @@
 
 use super::state::{Flow, State};
 use crate::status::Status;
-use crate::text::suggest::nearest;
+use stdlib::suggest::nearest;
 use table::{Action, COMMANDS, Command, FOREIGN_WORDS};
 
 mod help;

@@ -1,29 +1,25 @@
-//! What bindings call before they change something: refuses, or writes the journal. In a private lab it costs nothing.
+//! The guard of `--host`: asked before each change, it refuses or writes the journal, and gives the permit for the change.
+//!
+//! In a private lab it costs nothing.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use nix::mount::MsFlags;
 
 use super::journal::{Journal, Step, place_of};
+use super::permit::Permitted;
 use crate::error::{Error, Kind, Result};
-use crate::exec::mounts::NETNS_DIR;
-use crate::exec::sys;
 use crate::lab::{Lab, Link, NetNs};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::link::Which;
 use crate::net::route::NewRoute;
 
-/// What is about to happen to a link.
+/// A change to a link that exists.
 #[derive(Clone, Copy)]
-pub enum Changing {
+pub(crate) enum LinkChange {
     /// It is set up.
     Up,
     /// It is set down.
@@ -34,23 +30,44 @@ pub enum Changing {
     AddAddress(IpNet),
     /// An address is removed.
     RemoveAddress(IpNet),
-    /// It is deleted, moved, renamed, enslaved: only what we made may be.
+    /// Another link is created on top of it.
+    Stack,
+    /// It is deleted, moved, renamed, or given a master: only a link of this session may be. The verb is for the error.
     Take(&'static str),
 }
 
-/// What the kernel gives a loopback device (net/ipv4/devinet.c, `inetdev_event`).
+/// The address that the kernel gives a loopback device (net/ipv4/devinet.c, `inetdev_event`).
 pub(super) const LOOPBACK: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8));
 
-/// The smallest packet that IPv6 works with; below it the kernel removes IPv6 from a link.
+/// The smallest MTU that IPv6 works with. Below it the kernel removes IPv6 from a link.
 const IPV6_MTU: u32 = 1280;
+
+/// Gives permits for changes to the network of a lab.
+#[derive(Clone)]
+pub struct Guard(Arc<Lab>);
+
+impl Lab {
+    /// The guard of the lab.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>) -> Guard {
+        Guard(self.clone())
+    }
+
+    /// The journal, if a change in `ns` has to be written there.
+    ///
+    /// In namespaces that this session made nothing has to: they are deleted as a whole.
+    fn tracked(&self, ns: &NetNs) -> Option<&Journal> {
+        self.journal().filter(|_| !ns.is_made())
+    }
+}
 
 impl Journal {
     fn is_ours(&self, ns: &NetNs, index: u32) -> bool {
         self.memory().links.contains(&(ns.inode().ino, index))
     }
 
-    /// Refuses loopback and the device of the default route, unless they were allowed.
-    fn guard(&self, net: &Net, name: &str) -> Result<()> {
+    /// Refuses loopback and the device of the default route, unless the script has allowed them.
+    fn protect(&self, net: &Net, name: &str) -> Result<()> {
         if self.memory().allowed.contains(name) {
             return Ok(());
         }
@@ -60,7 +77,7 @@ impl Journal {
             _ => return Ok(()),
         };
         Err(Error::plain(Kind::Permission, format!("`{name}` is {why} of this machine"))
-            .hint(format!("if you mean it, say `allow_host_device(\"{name}\")` before")))
+            .hint(format!("if you mean it, call `allow_host_device(\"{name}\")` first")))
     }
 }
 
@@ -74,27 +91,40 @@ fn not_ours(text: &str) -> Error {
     Error::plain(Kind::Permission, format!("cannot {text}: this lab did not make it"))
 }
 
-impl Lab {
-    /// The journal, if what happens in `ns` has to be written there.
-    fn tracked(&self, ns: &NetNs) -> Option<&Journal> {
-        self.journal().filter(|_| !ns.is_made())
+impl Guard {
+    /// The lab that it guards.
+    #[must_use]
+    pub fn lab(&self) -> &Arc<Lab> {
+        &self.0
     }
 
-    /// Runs `make`, after which there are links at `ends`, each a namespace and a name.
-    ///
-    /// # Errors
-    /// `make`'s, or the journal's.
-    pub fn making_links<T>(&self, ends: &[(&NetNs, &IfName)], make: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.arriving(ends, None, make)
+    /// The permit for a namespace that this session made.
+    pub(crate) fn in_own(&self, ns: &NetNs) -> Result<Permitted> {
+        if ns.is_made() || self.0.is_private() {
+            return Ok(Permitted::grant());
+        }
+        Err(not_ours(&format!("change {}", ns.label())))
     }
 
-    /// Runs `work`, after which `link` is in `target`.
-    ///
-    /// # Errors
-    /// `work`'s, or the journal's.
-    pub fn moving(&self, link: &Link, target: &NetNs, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        if self.tracked(target).is_none() {
-            return work();
+    /// Runs `create`, after which there are links at `ends`, each a namespace and a name.
+    pub(crate) fn creating<T>(
+        &self,
+        ends: &[(&NetNs, &IfName)],
+        create: impl FnOnce(&Permitted) -> Result<T>,
+    ) -> Result<T> {
+        self.arriving(ends, None, create)
+    }
+
+    /// Runs `work`, which moves `link` to `target`.
+    pub(crate) fn moving(
+        &self,
+        link: &Link,
+        target: &NetNs,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<()> {
+        let permit = self.link(link, LinkChange::Take("move"))?;
+        if self.0.tracked(target).is_none() {
+            return work(&permit);
         }
         self.arriving(&[(target, &link.name())], Some(&link.info()?.mac), work)
     }
@@ -103,11 +133,11 @@ impl Lab {
         &self,
         ends: &[(&NetNs, &IfName)],
         mac: Option<&str>,
-        make: impl FnOnce() -> Result<T>,
+        create: impl FnOnce(&Permitted) -> Result<T>,
     ) -> Result<T> {
         let mut new = Vec::new();
         for &(ns, name) in ends {
-            let Some(journal) = self.tracked(ns) else { continue };
+            let Some(journal) = self.0.tracked(ns) else { continue };
             let links = ns.net()?.links()?;
             if links.iter().all(|link| link.name != name.as_str()) {
                 let above = links.iter().map(|link| link.index).max().unwrap_or(0);
@@ -116,7 +146,7 @@ impl Lab {
                 new.push((journal, ns, name));
             }
         }
-        let made = make()?;
+        let made = create(&Permitted::grant())?;
         for (journal, ns, name) in new {
             if let Some(link) = ns.net()?.find_link(Which::Name(name))? {
                 let (index, kind) = (link.index, link.kind);
@@ -127,107 +157,97 @@ impl Lab {
         Ok(made)
     }
 
-    /// Before a link is changed.
-    ///
-    /// # Errors
-    /// `Permission` for the devices that keep the machine connected, and for what was there before us.
-    pub fn changing(&self, link: &Link, what: Changing) -> Result<()> {
+    /// The permit to change a link.
+    pub(crate) fn link(&self, link: &Link, change: LinkChange) -> Result<Permitted> {
         let ns = link.ns();
-        let Some(journal) = self.tracked(&ns) else { return Ok(()) };
+        let Some(journal) = self.0.tracked(&ns) else { return Ok(Permitted::grant()) };
         let net = ns.net()?;
         if ns.is_root() {
-            journal.guard(&net, link.name().as_str())?;
+            journal.protect(&net, link.name().as_str())?;
         }
         let info = link.info()?;
         let index = info.index;
         if journal.is_ours(&ns, index) {
-            return Ok(());
+            return Ok(Permitted::grant());
         }
         let lost = || net.what_goes_with(index);
-        let step = match what {
-            Changing::Take(verb) => {
-                return Err(not_ours(&format!("{verb} `{}`", link.name())).hint(
-                    "a virtual device that is in a namespace when that dies is destroyed with it; make one with `veth`",
-                ));
+        let step = match change {
+            LinkChange::Take(verb) => {
+                return Err(not_ours(&format!("{verb} `{}`", link.name()))
+                    .hint("the kernel destroys a virtual device together with its namespace; make one with `veth`"));
             }
-            Changing::RemoveAddress(address) => {
+            LinkChange::RemoveAddress(address) => {
                 if journal.memory().addresses.contains(&(ns.inode().ino, index, address)) {
-                    return Ok(());
+                    return Ok(Permitted::grant());
                 }
                 return Err(not_ours(&format!("remove the address `{address}` of `{}`", link.name())));
             }
-            Changing::Up if info.is_up() => return Ok(()),
-            Changing::Down if !info.is_up() => return Ok(()),
-            Changing::Up => {
+            LinkChange::Stack => return Ok(Permitted::grant()),
+            LinkChange::Up if info.is_up() => return Ok(Permitted::grant()),
+            LinkChange::Down if !info.is_up() => return Ok(Permitted::grant()),
+            LinkChange::Up => {
                 let bare = link.name().as_str() == "lo" && !net.addrs(Some(index))?.iter().any(|a| a.net == LOOPBACK);
                 Step::SetsUp { index, bare }
             }
-            Changing::Down => Step::SetsDown { index, lost: lost()? },
-            Changing::Mtu(mtu) => {
+            LinkChange::Down => Step::SetsDown { index, lost: lost()? },
+            LinkChange::Mtu(mtu) => {
                 Step::SetsMtu { index, mtu: info.mtu, lost: if mtu < IPV6_MTU { lost()? } else { Vec::new() } }
             }
-            Changing::AddAddress(address) => {
+            LinkChange::AddAddress(address) => {
                 if net.addrs(Some(index))?.iter().any(|there| there.net == address) {
-                    return Ok(()); // adding it will fail, and it is not ours to remove
+                    return Ok(Permitted::grant()); // the kernel will refuse it, so there is nothing to undo
                 }
                 journal.memory().addresses.insert((ns.inode().ino, index, address));
                 Step::AddsAddress { index, address }
             }
         };
-        journal.write(place_of(&ns)?, step)
+        journal.write(place_of(&ns)?, step)?;
+        Ok(Permitted::grant())
     }
 
-    /// Before a route is added in `ns`.
-    ///
-    /// # Errors
-    /// `Permission` for a second default route, and for routes over the devices that keep the machine connected.
-    pub(crate) fn adding_route(&self, ns: &NetNs, route: &NewRoute) -> Result<()> {
-        let Some(journal) = self.tracked(ns) else { return Ok(()) };
+    /// The permit to add a route in `ns`. A second default route, and routes over guarded devices, are refused.
+    pub(crate) fn adding_route(&self, ns: &NetNs, route: &NewRoute) -> Result<Permitted> {
+        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
         let net = ns.net()?;
         if ns.is_root() {
             let defaults = if route.dst.prefix_len() == 0 { default_devices(&net)? } else { BTreeSet::new() };
             for index in defaults.into_iter().chain(route.index) {
                 if let Some(link) = net.find_link(Which::Index(index))? {
-                    journal.guard(&net, &link.name)?;
+                    journal.protect(&net, &link.name)?;
                 }
             }
         }
-        // The kernel's own choice where none is named (net/ipv6/route.c, IP6_RT_PRIO_USER).
+        // The kernel's own choice where none is given (net/ipv6/route.c, IP6_RT_PRIO_USER).
         let metric = route.metric.unwrap_or(if route.dst.addr().is_ipv6() { 1024 } else { 0 });
         if net.routes(route.dst.addr().is_ipv6())?.iter().any(|r| r.dst == route.dst && r.metric == metric) {
-            return Ok(()); // adding it will fail, and the one that is there is not ours to remove
+            return Ok(Permitted::grant()); // the kernel will refuse it, so there is nothing to undo
         }
         journal.memory().routes.insert((ns.inode().ino, route.dst, metric));
         let step = Step::AddsRoute { dst: route.dst, gateway: route.gateway, index: route.index, metric };
-        journal.write(place_of(ns)?, step)
+        journal.write(place_of(ns)?, step)?;
+        Ok(Permitted::grant())
     }
 
-    /// Before a route is deleted in `ns`: only one that we added, or that leads over a link of ours.
-    ///
-    /// # Errors
-    /// `Permission`.
-    pub(crate) fn deleting_route(&self, ns: &NetNs, route: &NewRoute) -> Result<()> {
-        let Some(journal) = self.tracked(ns) else { return Ok(()) };
-        let doomed = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
+    /// The permit to delete a route in `ns`: only one that this session added, or that leads over a link of it.
+    pub(crate) fn deleting_route(&self, ns: &NetNs, route: &NewRoute) -> Result<Permitted> {
+        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
+        let deleted = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
             there.dst == route.dst
                 && (route.gateway.is_none() || route.gateway == there.gateway)
                 && (route.index.is_none() || route.index == there.index)
                 && route.metric.is_none_or(|metric| metric == there.metric)
         });
-        let Some(doomed) = doomed else { return Ok(()) }; // the kernel will say so
-        let over_ours = doomed.index.is_some_and(|index| journal.is_ours(ns, index));
-        if over_ours || journal.memory().routes.contains(&(ns.inode().ino, doomed.dst, doomed.metric)) {
-            return Ok(());
+        let Some(deleted) = deleted else { return Ok(Permitted::grant()) }; // the kernel will say so
+        let over_ours = deleted.index.is_some_and(|index| journal.is_ours(ns, index));
+        if over_ours || journal.memory().routes.contains(&(ns.inode().ino, deleted.dst, deleted.metric)) {
+            return Ok(Permitted::grant());
         }
         Err(not_ours(&format!("delete the route to `{}`", route.dst)))
     }
 
-    /// Before a setting is changed in `ns`.
-    ///
-    /// # Errors
-    /// `Permission` where it cannot be undone, or for the devices that keep the machine connected.
-    pub(crate) fn setting(&self, ns: &NetNs, key: &str, value: &str) -> Result<()> {
-        let Some(journal) = self.tracked(ns) else { return Ok(()) };
+    /// The permit to write a sysctl in `ns`. What cannot be undone, and sysctls of guarded devices, are refused.
+    pub(crate) fn sysctl(&self, ns: &NetNs, key: &str, value: &str) -> Result<Permitted> {
+        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
         let net = ns.net()?;
         let before = net.sysctl(key)?;
         let parts: Vec<&str> = key.split('.').collect();
@@ -240,28 +260,26 @@ impl Lab {
         let mut ours = false;
         if let Some(name) = &of_link {
             if ns.is_root() {
-                journal.guard(&net, name)?;
+                journal.protect(&net, name)?;
             }
             let link = net.find_link(Which::Name(&IfName::from_kernel(name)))?;
             ours = link.is_some_and(|link| journal.is_ours(ns, link.index));
         }
         if key.ends_with(".disable_ipv6") && !key.contains(".default.") && !ours && before != value {
             return Err(Error::plain(Kind::Permission, format!("cannot set `{key}` here"))
-                .hint("it would take the IPv6 addresses of devices that this lab did not make"));
+                .hint("it would remove the IPv6 addresses of devices that this lab did not make"));
         }
         let mut values = vec![(key.to_owned(), before)];
         for other in changed_with(&parts) {
             values.extend(net.sysctls_like(&other)?);
         }
-        journal.write(place_of(ns)?, Step::SetsSysctl { values })
+        journal.write(place_of(ns)?, Step::SetsSysctl { values })?;
+        Ok(Permitted::grant())
     }
 
-    /// Before the name of a namespace is removed.
-    ///
-    /// # Errors
-    /// `Permission` for a name that this lab did not give.
+    /// Refuses to remove the name of a namespace that this session did not give.
     pub(crate) fn deleting_netns(&self, ns: &NetNs) -> Result<()> {
-        let (Some(journal), Some(name)) = (self.tracked(ns), ns.name()) else { return Ok(()) };
+        let (Some(journal), Some(name)) = (self.0.tracked(ns), ns.name()) else { return Ok(()) };
         if journal.memory().names.contains(&(name.as_str().to_owned(), ns.inode().ino)) {
             return Ok(());
         }
@@ -269,7 +287,7 @@ impl Lab {
     }
 }
 
-/// The settings that the kernel writes when it writes this one: `*` stands for every link
+/// The sysctls that the kernel writes when it writes this one: `*` stands for every link
 /// (`inet_forward_change` in net/ipv4/devinet.c, `addrconf_forward_change` in net/ipv6/addrconf.c).
 fn changed_with(parts: &[&str]) -> Vec<String> {
     match parts {
@@ -278,47 +296,5 @@ fn changed_with(parts: &[&str]) -> Vec<String> {
         }
         ["net", family, "conf", "all", last] => vec![format!("net.{family}.conf.*.{last}")],
         _ => Vec::new(),
-    }
-}
-
-/// Takes the lock on `/run/netns` that iproute2 takes; none if there is no such folder.
-pub(super) fn lock_netns_dir() -> io::Result<Option<Flock<File>>> {
-    loop {
-        let folder = match File::open(NETNS_DIR) {
-            Ok(folder) => folder,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let lock = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))?;
-        let held = lock.metadata()?;
-        // Another session may have removed it, or mounted on it, while we waited.
-        if fs::metadata(NETNS_DIR).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
-            return Ok(Some(lock));
-        }
-    }
-}
-
-impl Journal {
-    /// Makes `/run/netns` a shared mount point once, under the lock that iproute2 takes (ip/ipnetns.c, `netns_add`):
-    /// two first users would otherwise mount it twice.
-    pub(in crate::lab) fn prepare_netns_dir(&self) -> Result<Flock<File>> {
-        let fail = |e: io::Error| Error::io(format!("prepare `{NETNS_DIR}`"), &e);
-        let lock = loop {
-            if let Some(lock) = lock_netns_dir().map_err(fail)? {
-                break lock;
-            }
-            self.write(None, Step::MakesNetnsDir)?;
-            fs::create_dir_all(NETNS_DIR).map_err(fail)?;
-        };
-        let share = || sys::mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED | MsFlags::MS_REC);
-        match share() {
-            Err(Errno::EINVAL) => {
-                self.write(None, Step::MountsNetnsDir)?;
-                sys::mount(NETNS_DIR, NETNS_DIR, "none", MsFlags::MS_BIND | MsFlags::MS_REC).and_then(|()| share())
-            }
-            done => done,
-        }
-        .map_err(|e| fail(e.into()))?;
-        Ok(lock)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::FOLDER;
+use super::DIRECTORY;
 use super::processes::start_of;
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
@@ -141,26 +141,26 @@ impl Journal {
     pub fn path_of_this_process() -> PathBuf {
         let pid = std::process::id();
         let start = i32::try_from(pid).ok().and_then(start_of).unwrap_or(0);
-        Path::new(FOLDER).join(format!("{pid}-{start}.journal"))
+        Path::new(DIRECTORY).join(format!("{pid}-{start}.journal"))
     }
 
     /// Creates the journal at `path`, locked for as long as a process of ours has it open.
     ///
     /// # Errors
-    /// When the folder or the file cannot be made.
+    /// When the directory or the file cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         let fail = |e: io::Error| Error::io(format!("create the journal `{}`", path.display()), &e);
         let make = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(FOLDER)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(DIRECTORY)?;
             File::options().create_new(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
         };
-        // A session that ends may remove the empty folder in between.
+        // A session that ends may remove the empty directory in between.
         let file = (0..10).map(|_| make()).find(|made| !is_not_found(made)).unwrap_or_else(make).map_err(fail)?;
-        let folder = fs::symlink_metadata(FOLDER).map_err(fail)?;
-        if !folder.is_dir() || folder.uid() != 0 || folder.mode() & 0o077 != 0 {
+        let directory = fs::symlink_metadata(DIRECTORY).map_err(fail)?;
+        if !directory.is_dir() || directory.uid() != 0 || directory.mode() & 0o077 != 0 {
             let _ = fs::remove_file(path);
-            return Err(Error::plain(Kind::Permission, format!("`{FOLDER}` is not a private folder of root"))
-                .hint("a journal that others can write would be undone by root: remove the folder"));
+            return Err(Error::plain(Kind::Permission, format!("`{DIRECTORY}` is not a private directory of root"))
+                .hint("a journal that others can write would be undone by root: remove the directory"));
         }
         file.try_lock().map_err(|e| fail(e.into()))?;
         let journal = Self { path: path.to_owned(), file: Mutex::new(file), memory: Mutex::default() };

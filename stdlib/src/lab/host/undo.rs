@@ -9,8 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::journal::{Elsewhere, Entry, Step, boot_id, tag_of};
+use super::permit::Permitted;
 use super::processes::{end_started, end_tagged};
-use super::{FOLDER, guard};
+use super::{DIRECTORY, guard, netns_dir};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::exec::mounts::NETNS_DIR;
@@ -43,7 +44,7 @@ pub fn undo(path: &Path) -> Vec<Error> {
     }
     if errors.is_empty() {
         let _ = fs::remove_file(path);
-        let _ = fs::remove_dir(FOLDER); // only if it is empty
+        let _ = fs::remove_dir(DIRECTORY); // only if it is empty
     }
     errors
 }
@@ -83,6 +84,7 @@ fn net_of(lab: &Lab, at: Option<&Elsewhere>) -> Result<Option<Arc<Net>>> {
 /// Undoes one step, given those that came after it.
 fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
     let Some(net) = net_of(lab, entry.at.as_ref())? else { return Ok(()) };
+    let permit = Permitted::grant();
     let after = |fits: &dyn Fn(&Step) -> bool| later.iter().any(|other| other.at == entry.at && fits(&other.step));
     match &entry.step {
         Step::Began { .. } | Step::LostNetns { .. } => Ok(()),
@@ -107,16 +109,18 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
             match net.find_link(Which::Name(&name))? {
                 // Indices only grow: a link of that name above the highest one from before is the one we made.
                 Some(link) if link.index > *above || mac.as_ref() == Some(&link.mac) => {
-                    net.delete_link(&name).or_else(gone)
+                    net.delete_link(&permit, &name).or_else(gone)
                 }
                 _ => Ok(()),
             }
         }
         Step::MadeLink { index, kind, .. } => match net.find_link(Which::Index(*index))? {
-            Some(link) if link.kind == *kind => net.delete_link(&IfName::from_kernel(&link.name)).or_else(gone),
+            Some(link) if link.kind == *kind => {
+                net.delete_link(&permit, &IfName::from_kernel(&link.name)).or_else(gone)
+            }
             _ => Ok(()),
         },
-        Step::AddsAddress { index, address } => net.delete_addr(*index, "", *address).or_else(gone),
+        Step::AddsAddress { index, address } => net.delete_addr(&permit, *index, "", *address).or_else(gone),
         Step::AddsRoute { dst, gateway, index, metric } => {
             let ours = net.routes(dst.addr().is_ipv6())?.into_iter().find(|route| {
                 route.dst == *dst
@@ -126,24 +130,25 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
             });
             let Some(route) = ours else { return Ok(()) };
             let metric = Some(*metric).filter(|metric| *metric > 0);
-            net.delete_route(&NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric }).or_else(gone)
+            net.delete_route(&permit, &NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric })
+                .or_else(gone)
         }
         Step::SetsUp { index, bare } => {
-            change(&net, *index, Change::Down)?;
-            if *bare { net.delete_addr(*index, "lo", guard::LOOPBACK).or_else(gone) } else { Ok(()) }
+            change(&net, &permit, *index, Change::Down)?;
+            if *bare { net.delete_addr(&permit, *index, "lo", guard::LOOPBACK).or_else(gone) } else { Ok(()) }
         }
         Step::SetsDown { index, lost } => {
-            change(&net, *index, Change::Up)?;
-            net.restore(lost)
+            change(&net, &permit, *index, Change::Up)?;
+            net.restore(&permit, lost)
         }
         Step::SetsMtu { index, mtu, lost } => {
-            change(&net, *index, Change::Mtu(*mtu))?;
-            net.restore(lost)
+            change(&net, &permit, *index, Change::Mtu(*mtu))?;
+            net.restore(&permit, lost)
         }
         Step::SetsSysctl { values } => {
             // The first is the one that was written; the others are those that the kernel changes with it.
             values.iter().try_for_each(|(key, value)| match net.sysctl(key) {
-                Ok(now) if now != *value => net.set_sysctl(key, value).map(drop),
+                Ok(now) if now != *value => net.set_sysctl(&permit, key, value).map(drop),
                 Err(error) => gone(error), // the link of this setting is gone
                 Ok(_) => Ok(()),
             })
@@ -155,8 +160,8 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
     }
 }
 
-fn change(net: &Net, index: u32, change: Change<'_>) -> Result<()> {
-    net.change_link(Which::Index(index), change, || format!("restore link {index}")).or_else(gone)
+fn change(net: &Net, permit: &Permitted, index: u32, change: Change<'_>) -> Result<()> {
+    net.change_link(permit, Which::Index(index), change, || format!("restore link {index}")).or_else(gone)
 }
 
 fn is_empty_file(path: &Path) -> bool {
@@ -166,7 +171,7 @@ fn is_empty_file(path: &Path) -> bool {
 /// Takes `/run/netns` away again, unless somebody uses it by now.
 fn undo_netns_dir(step: &Step) -> Result<()> {
     let fail = |e: std::io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
-    let Some(_lock) = guard::lock_netns_dir().map_err(fail)? else { return Ok(()) };
+    let Some(_lock) = netns_dir::lock().map_err(fail)? else { return Ok(()) };
     if fs::read_dir(NETNS_DIR).map_err(fail)?.next().is_some() {
         return Ok(());
     }
@@ -187,7 +192,7 @@ fn undo_netns_dir(step: &Step) -> Result<()> {
 #[must_use]
 pub fn collect_garbage() -> (usize, Vec<Error>) {
     let (mut undone, mut errors) = (0, Vec::new());
-    let Ok(entries) = fs::read_dir(FOLDER) else { return (0, errors) };
+    let Ok(entries) = fs::read_dir(DIRECTORY) else { return (0, errors) };
     for path in entries.filter_map(std::result::Result::ok).map(|entry| entry.path()) {
         let is_journal = path.extension().is_some_and(|extension| extension == "journal");
         let Some(file) = File::open(&path).ok().filter(|_| is_journal) else { continue };

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Chain, Firewall, Hook, Rule, Table};
+use super::model::{Chain, Firewall, Hook, Rule, Table};
 
-/// The tables of iptables, and the chains that are always there, in the order iptables lists them.
+/// The tables of iptables with their built-in chains, in iptables' order.
 const BUILTIN: &[(&str, &[&str])] = &[
     ("filter", &["INPUT", "FORWARD", "OUTPUT"]),
     ("nat", &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]),
@@ -33,8 +33,8 @@ impl Display for Firewall {
 }
 
 impl Table {
-    /// The chains iptables has in this table, if the table can be one of iptables: its base chains have iptables'
-    /// names.
+    /// The built-in chains that iptables has in this table; none if a base chain has another name, since then iptables
+    /// did not make the table.
     pub(super) fn builtin(&self) -> Option<&'static [&'static str]> {
         let (_, names) = BUILTIN.iter().find(|(name, _)| *name == self.name)?;
         let ours = |chain: &Chain| {

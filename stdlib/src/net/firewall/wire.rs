@@ -1,4 +1,4 @@
-//! The bytes of nfnetlink: a message that cannot fail to decode, and an iterator over attributes.
+//! The wire format of nfnetlink: a message whose decoding cannot fail, and an iterator over attributes.
 
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable};
 
@@ -7,16 +7,15 @@ const HEADER: usize = 4;
 
 /// An nfnetlink message whose attributes stay bytes.
 ///
-/// The typed messages of `netlink-packet-netfilter` refuse a whole message for one name that is not UTF-8, and index
-/// into nested data without
-/// looking at its length. For a listing that must not lose a rule, bytes are the safer form.
+/// The typed messages of `netlink-packet-netfilter` refuse a message for one name that is not UTF-8, and index into
+/// nested data without a check of its length. Bytes lose no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The subsystem in the high byte, the message in the low one.
     pub kind: u16,
     /// `NFPROTO_*`; 0 in a dump request means every family.
     pub family: u8,
-    /// The attributes, as the kernel laid them out.
+    /// The attributes as the kernel sent them.
     pub attributes: Vec<u8>,
 }
 
@@ -79,7 +78,7 @@ impl From<Message> for NetlinkPayload<Message> {
     }
 }
 
-/// A run of netlink attributes. It ends at the first one that does not fit its own length.
+/// A sequence of netlink attributes. It ends at the first one whose length exceeds what is left.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attrs<'a>(pub(super) &'a [u8]);
 
@@ -92,7 +91,7 @@ impl<'a> Iterator for Attrs<'a> {
         let length = usize::from(u16::from_ne_bytes([l0, l1]));
         let value = self.0.get(4..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
-        // The two highest bits say "nested" and "network byte order" (include/uapi/linux/netlink.h).
+        // The two highest bits are flags: nested, network byte order (include/uapi/linux/netlink.h).
         Some((u16::from_ne_bytes([k0, k1]) & 0x3fff, value))
     }
 }
@@ -102,17 +101,17 @@ impl<'a> Attrs<'a> {
         self.find(|(found, _)| *found == kind).map(|(_, value)| value)
     }
 
-    /// What is nested in `kind`; nothing if it is absent.
+    /// The attributes nested in `kind`; none if it is absent.
     pub(super) fn nest(self, kind: u16) -> Attrs<'a> {
         Attrs(self.get(kind).unwrap_or_default())
     }
 
-    /// Every nested run of a list (`NFTA_LIST_ELEM` is 1).
+    /// The elements of a list (`NFTA_LIST_ELEM` is 1), each a sequence of attributes.
     pub(super) fn list(self) -> impl Iterator<Item = Attrs<'a>> {
         self.filter(|(kind, _)| *kind == 1).map(|(_, value)| Attrs(value))
     }
 
-    /// nfnetlink numbers are in network byte order.
+    /// A number; in nfnetlink it is in network byte order.
     pub(super) fn u32(self, kind: u16) -> Option<u32> {
         self.get(kind)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
     }
@@ -126,8 +125,8 @@ impl<'a> Attrs<'a> {
     }
 }
 
-/// A C string in a buffer. The kernel takes any bytes as a name, so what is not text, or would move a terminal's
-/// cursor, becomes U+FFFD.
+/// A C string in a buffer. The kernel accepts any bytes as a name, so invalid UTF-8 and control characters become
+/// U+FFFD.
 pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let text = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());

@@ -1,0 +1,117 @@
+//! Parameters that take text in its usual notation: names, addresses, namespace types, commands, signals.
+
+use ipnet::IpNet;
+use nix::sys::signal::Signal;
+use rhai::{Array, Dynamic};
+
+use super::args::Arg;
+use super::call::Call;
+use crate::catalog::Names;
+use crate::error::{Error, Result};
+use crate::exec::handle::NsKind;
+use crate::name::{IfName, NsName, short};
+use crate::notation::{self, Target};
+
+impl Arg for NsName {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Namespaces;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        Self::new(&String::take(call, name)?)
+    }
+}
+
+impl Arg for IfName {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Links;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        Self::new(&String::take(call, name)?)
+    }
+}
+
+impl Arg for Target {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Addresses;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1\""))?;
+        Self::parse(&text).map_err(|error| {
+            // Two strings: the first was meant to be a namespace.
+            if call.peek().is_some_and(Dynamic::is_string) && NsName::new(&text).is_ok() {
+                return call.name_instead_of_namespace(&text);
+            }
+            error
+        })
+    }
+}
+
+/// An address with its prefix length.
+impl Arg for IpNet {
+    const TYPE: &'static str = "string";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1/24\""))?;
+        notation::network(&text)
+    }
+}
+
+/// Namespace types by name: one, or an array.
+pub(crate) struct NsTypes(pub Vec<NsKind>);
+
+impl Arg for NsTypes {
+    const TYPE: &'static str = "array";
+    const NAMES: Names = Names::NsTypes;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if let Some(text) = call.take_text() {
+            return Ok(Self(vec![NsKind::parse(&text)?]));
+        }
+        let wanted = "an array of namespace types such as [\"net\", \"mount\"]";
+        let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
+        let texts = array.into_iter().map(Dynamic::into_string).collect::<std::result::Result<Vec<_>, _>>();
+        let texts = texts.map_err(|ty| Error::usage(format!("`{}` takes {wanted}, not {ty}", call.name())))?;
+        texts.iter().map(|text| NsKind::parse(text)).collect::<Result<_>>().map(Self)
+    }
+}
+
+/// One namespace type.
+impl Arg for NsKind {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::NsTypes;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        Self::parse(&String::take(call, name)?)
+    }
+}
+
+/// The words of a command: an array, or a string that is split as a shell splits words. No shell runs.
+pub(crate) struct Argv(pub Vec<String>);
+
+impl Arg for Argv {
+    const TYPE: &'static str = "string or array";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if let Some(text) = call.take_text() {
+            return notation::command_words(&text).map(Self);
+        }
+        let wanted = "a command: a string, or an array of words";
+        let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
+        let words: Vec<String> = array.iter().map(ToString::to_string).collect();
+        if words.is_empty() { Err(call.wrong(name, wanted)) } else { Ok(Self(words)) }
+    }
+}
+
+/// A signal, by name with or without `SIG`, or by number.
+impl Arg for Signal {
+    const TYPE: &'static str = "string";
+    const NAMES: Names = Names::Signals;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        let value = <Dynamic as Arg>::take(call, name)?;
+        let signal = match value.as_int() {
+            Ok(number) => i32::try_from(number).ok().and_then(|n| Self::try_from(n).ok()),
+            Err(_) => {
+                let text = value.to_string().to_uppercase();
+                let full = if text.starts_with("SIG") { text } else { format!("SIG{text}") };
+                full.parse().ok()
+            }
+        };
+        signal.ok_or_else(|| {
+            Error::usage(format!("unknown signal `{}`", short(&value.to_string())))
+                .hint("\"TERM\" (the default), \"KILL\", \"INT\", \"HUP\", \"STOP\", \"CONT\" …: see signal(7)")
+        })
+    }
+}

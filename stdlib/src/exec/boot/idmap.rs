@@ -1,0 +1,42 @@
+//! The uid and gid maps of a new user namespace.
+
+use std::fs;
+use std::io;
+
+use nix::unistd::{Pid, getegid, geteuid};
+
+use crate::error::{Error, Result};
+
+/// Maps the ids of `child`'s new user namespace: for root every id to itself, for a user their own id to root.
+/// Returns whether all ids are mapped.
+pub(crate) fn write(child: Pid) -> Result<bool> {
+    if geteuid().is_root() && identity(child).is_ok() {
+        return Ok(true);
+    }
+    single(child).map_err(|e| Error::io("map the ids of the user namespace", &e))?;
+    Ok(false)
+}
+
+fn identity(child: Pid) -> io::Result<()> {
+    for map in ["uid_map", "gid_map"] {
+        let ours = fs::read_to_string(format!("/proc/self/{map}"))?;
+        let same: Vec<String> = ours
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                let (first, _, count) = (words.next()?, words.next()?, words.next()?);
+                Some(format!("{first} {first} {count}\n"))
+            })
+            .collect();
+        fs::write(format!("/proc/{child}/{map}"), same.concat())?;
+    }
+    Ok(())
+}
+
+fn single(child: Pid) -> io::Result<()> {
+    // user_namespaces(7): without CAP_SETGID the kernel refuses the gid map until setgroups(2) is denied. If this
+    // write fails, the next one reports why.
+    let _ = fs::write(format!("/proc/{child}/setgroups"), "deny");
+    fs::write(format!("/proc/{child}/gid_map"), format!("0 {} 1", getegid()))?;
+    fs::write(format!("/proc/{child}/uid_map"), format!("0 {} 1", geteuid()))
+}

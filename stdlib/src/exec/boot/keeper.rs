@@ -1,0 +1,193 @@
+//! The keeper: PID 1 of the lab. It reaps, and it exits when the front is gone; then the kernel ends the lab.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, getppid};
+
+use super::forbidden::{FORBIDDEN, explain, report};
+use super::inherited::forget_inherited_descriptors;
+use super::pipe::wait_for_end;
+use super::terminal::{self, Saved};
+use crate::error::{Error, Result};
+use crate::exec::{mounts, sys};
+
+/// What the keeper inherits from the front.
+pub(crate) struct Keeper<'a> {
+    /// End of file when the front is gone.
+    pub alive: OwnedFd,
+    /// One byte when the user namespace is mapped: whether all ids are mapped.
+    pub go: OwnedFd,
+    /// End of file when the interpreter is gone.
+    pub working: OwnedFd,
+    /// The modes of the terminal at the start.
+    pub terminal: Saved,
+    /// Whether to build a private lab.
+    pub private: bool,
+    /// Whether the interpreter is a REPL: then it owns the terminal, and lends it to programs.
+    pub interactive: bool,
+    /// Undoes what was made outside a lab; see [`super::Launch`].
+    pub cleanup: &'a dyn Fn(),
+}
+
+/// Builds the lab, runs `interpreter` in a child, and returns its exit status.
+///
+/// Only the interpreter keeps `working` open.
+pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
+    forget_inherited_descriptors();
+    match start(keeper, working, interpreter) {
+        Ok(child) => {
+            let status = watch(keeper, child).unwrap_or_else(|error| {
+                report(&error);
+                FORBIDDEN
+            });
+            if !keeper.private {
+                wait_for_end(&keeper.working);
+                end_children();
+                (keeper.cleanup)();
+            }
+            status
+        }
+        Err(error) => {
+            report(&explain(error));
+            FORBIDDEN
+        }
+    }
+}
+
+fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
+    // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
+    // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
+    prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
+    let mut all_ids = [0u8];
+    let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
+    if !matches!(File::from(go).read(&mut all_ids), Ok(1)) {
+        sys::exit_now(i32::from(FORBIDDEN)); // the front is gone
+    }
+    if keeper.private {
+        mounts::build(all_ids == [1])?;
+    } else {
+        prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
+    }
+    let me = getpid();
+    if let Some(child) = sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
+        drop(working);
+        return Ok(child);
+    }
+    // In a lab the kernel kills the interpreter with PID 1; with `--host` this signal does. It does not come if the
+    // keeper died before the call.
+    if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != me {
+        sys::exit_now(137);
+    }
+    let status = interpret(keeper.interactive, interpreter);
+    drop(working);
+    sys::exit_now(i32::from(status))
+}
+
+/// Runs the interpreter in its own process.
+fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
+    let _ = SigSet::empty().thread_set_mask();
+    if interactive {
+        // The process group that started nslab has no number in this pid namespace, so tcsetpgrp(3) cannot give the
+        // terminal back to it. The interpreter leads a group of its own; no shell would continue it after Ctrl-Z.
+        let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        terminal::take(&io::stdin());
+        sys::ignore_stop_key();
+    }
+    raise_descriptor_limit();
+    let status = interpreter();
+    let _ = io::stdout().flush();
+    status
+}
+
+/// Raises the limit of descriptors: two for each namespace soon exceed the usual 1,024. Grows the table now, since the
+/// kernel copies it to grow, which is slow once threads share it (fs/file.c, `expand_fdtable`).
+fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        let far = i32::try_from(hard.saturating_sub(1).min(16_000)).unwrap_or(1_000);
+        if let Ok(fd) = nix::fcntl::fcntl(io::stderr(), nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(far)) {
+            let _ = nix::unistd::close(fd);
+        }
+    }
+}
+
+/// Reaps until the interpreter ends or the front is gone; passes Ctrl-C on.
+fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
+    let wait_error = |e| Error::sys("wait for the interpreter", e);
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.add(Signal::SIGINT);
+    // The kernel drops unblocked signals to PID 1, which has no default actions (kernel/signal.c, `sig_ignored`), but
+    // queues blocked ones.
+    signals.thread_block().map_err(wait_error)?;
+    let events = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
+    loop {
+        if let Some(status) = reap(interpreter) {
+            return Ok(status);
+        }
+        let mut fds =
+            [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(keeper.alive.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(wait_error(error)),
+        }
+        if fds[1].any() == Some(true) {
+            keeper.terminal.restore_if_ours();
+            let _ = kill(interpreter, Signal::SIGKILL);
+            return Ok(128 + 9);
+        }
+        while let Ok(Some(event)) = events.read_signal() {
+            let from_the_front = event.ssi_signo == Signal::SIGINT as u32 && event.ssi_code <= 0;
+            if from_the_front {
+                let _ = kill(interpreter, Signal::SIGINT);
+            }
+        }
+    }
+}
+
+/// Reaps every process that has ended. Returns the interpreter's status if it was among them.
+fn reap(interpreter: Pid) -> Option<u8> {
+    let mut status = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == interpreter => status = u8::try_from(code).ok(),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == interpreter => {
+                status = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return status,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Kills what the interpreter left behind: every child of this process, the subreaper. All of them descend from the
+/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for.
+fn end_children() {
+    let me = getpid().as_raw();
+    // Not `/proc/PID/task/PID/children`, which some kernels lack (CONFIG_PROC_CHILDREN).
+    let is_child = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
+        parent == Some(me)
+    };
+    loop {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(std::result::Result::ok);
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        for child in pids.filter(|pid| is_child(*pid)) {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        match waitpid(None, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return, // none left
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The process tree of nslab: how a lab is made, and how it ends.
+//!
+//! ```text
+//! front ──clone──> keeper (PID 1 of the lab) ──fork──> interpreter
+//!   └── pipe ────────┘ end of file: the front is gone, so the keeper exits, so the kernel ends the lab
+//! ```
+//!
+//! * The **front** owns the terminal: it restores the terminal and reports the status.
+//! * The **keeper** mounts what the lab shows (`/proc`, `/sys`, `/run`) and reaps its processes.
+//! * The **interpreter** runs scripts.
+//!
+//! With `--host` there is no lab that the kernel could end. The keeper, or the front if the keeper is gone, waits until
+//! the interpreter has ended (end of file on a second pipe), then undoes what it made.
+
+mod forbidden;
+mod front;
+pub(super) mod idmap;
+mod inherited;
+mod keeper;
+mod pipe;
+pub(super) mod terminal;
+
+pub use forbidden::FORBIDDEN;
+pub use front::{Launch, launch};
+pub use inherited::{is_ignored, keep_inherited_descriptors};

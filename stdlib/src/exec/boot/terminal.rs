@@ -1,0 +1,63 @@
+//! The terminal's modes, saved by the processes that outlive the interpreter, so that its death leaves a usable terminal.
+
+use std::io::{self, Stdin};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
+
+/// The modes of the terminal at the start.
+pub(crate) struct Saved {
+    terminal: Stdin,
+    modes: Option<Termios>,
+}
+
+impl Saved {
+    /// Saves the modes of standard input, if it is a terminal.
+    pub(crate) fn now() -> Self {
+        let terminal = io::stdin();
+        let modes = tcgetattr(&terminal).ok();
+        Self { terminal, modes }
+    }
+
+    /// Restores the modes and makes the caller's process group the foreground group again.
+    pub(crate) fn restore(&self) {
+        let Some(modes) = &self.modes else { return };
+        take(&self.terminal);
+        with_output_allowed(|| {
+            if tcgetattr(&self.terminal).is_ok_and(|now| now != *modes) {
+                let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, modes);
+            }
+        });
+    }
+
+    /// As [`Saved::restore`], unless a process group outside the lab has the terminal: then it is the shell's.
+    ///
+    /// A process group outside this pid namespace shows as 0. If the front led the session, its death has left the
+    /// terminal without a foreground group.
+    pub(crate) fn restore_if_ours(&self) {
+        if tcgetpgrp(&self.terminal).ok().is_none_or(|owner| owner.as_raw() > 0) {
+            self.restore();
+        }
+    }
+}
+
+/// Makes the caller's process group the foreground group of the terminal.
+pub(crate) fn take(terminal: &Stdin) {
+    // The process group is 0 if it is one outside this pid namespace: then the terminal is its own already.
+    if getpgrp().as_raw() > 0 {
+        with_output_allowed(|| {
+            let _ = tcsetpgrp(terminal, getpgrp());
+        });
+    }
+}
+
+/// Runs `change` with SIGTTOU blocked: the signal stops a background process group that changes the terminal.
+fn with_output_allowed(change: impl FnOnce()) {
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGTTOU);
+    let mut before = SigSet::empty();
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut before));
+    change();
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+}

@@ -1,0 +1,56 @@
+//! `/run/netns` on the machine itself: created and mounted as iproute2 does it, under the same lock.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::mount::MsFlags;
+
+use super::journal::{Journal, Step};
+use crate::error::{Error, Result};
+use crate::exec::mounts::NETNS_DIR;
+use crate::exec::sys;
+
+/// Takes the lock on `/run/netns` that iproute2 takes; none if the directory does not exist.
+pub(super) fn lock() -> io::Result<Option<Flock<File>>> {
+    loop {
+        let directory = match File::open(NETNS_DIR) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let lock = Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))?;
+        let held = lock.metadata()?;
+        // Another session may have removed it, or mounted on it, in between.
+        if fs::metadata(NETNS_DIR).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
+            return Ok(Some(lock));
+        }
+    }
+}
+
+impl Journal {
+    /// Makes `/run/netns` a shared mount point, once, under the lock that iproute2 takes (ip/ipnetns.c, `netns_add`):
+    /// two processes that are the first would mount it twice.
+    pub(in crate::lab) fn prepare_netns_dir(&self) -> Result<Flock<File>> {
+        let fail = |e: io::Error| Error::io(format!("prepare `{NETNS_DIR}`"), &e);
+        let lock = loop {
+            if let Some(lock) = lock().map_err(fail)? {
+                break lock;
+            }
+            self.write(None, Step::MakesNetnsDir)?;
+            fs::create_dir_all(NETNS_DIR).map_err(fail)?;
+        };
+        let share = || sys::mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED | MsFlags::MS_REC);
+        match share() {
+            Err(Errno::EINVAL) => {
+                self.write(None, Step::MountsNetnsDir)?;
+                sys::mount(NETNS_DIR, NETNS_DIR, "none", MsFlags::MS_BIND | MsFlags::MS_REC).and_then(|()| share())
+            }
+            done => done,
+        }
+        .map_err(|e| fail(e.into()))?;
+        Ok(lock)
+    }
+}

@@ -1,0 +1,219 @@
+//! Background processes: started, watched by a thread each, and kept as a handle.
+
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use super::output::{Tail, nonblocking, read_available};
+use super::{Ended, Output, launch, shown};
+use crate::error::{Error, Kind, Result};
+use crate::exec::readable;
+use crate::exec::spawn::{Started, Streams};
+use crate::lab::events::{Event, Listeners};
+use crate::lab::{Lab, Place};
+
+/// A process in the background. It ends with the lab, not with its handle.
+#[derive(Clone)]
+pub struct Process(Arc<Inner>);
+
+/// What all clones share with the thread that watches the process.
+pub struct Inner {
+    argv: Vec<String>,
+    pid: u32,
+    place: String,
+    started: Instant,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Open until the process has ended.
+    pidfd: Option<Arc<OwnedFd>>,
+    stdout: Tail,
+    stderr: Tail,
+    ended: Option<(Ended, Duration)>,
+}
+
+impl Process {
+    /// Starts `argv` at `place` and returns at once.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(lab: &Lab, place: &Place, argv: &[String]) -> Result<Self> {
+        let mut started = launch(lab, &place.namespaces(lab)?, argv, Streams::Piped { stdin: false })?;
+        let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
+        let inner = Arc::new(Inner {
+            argv: argv.to_vec(),
+            pid: started.child.id(),
+            place: place.net.short(),
+            started: Instant::now(),
+            state: Mutex::new(State { pidfd: Some(Arc::new(pidfd)), ..State::default() }),
+            changed: Condvar::new(),
+        });
+        let watched = inner.clone();
+        let listeners = lab.events().listeners().clone();
+        // The thread reads, since a program stops while its pipe is full; and it waits for the end.
+        thread::Builder::new()
+            .name(format!("watch {}", inner.pid))
+            .stack_size(128 << 10)
+            .spawn(move || {
+                watch(&mut started, &watched, |ended| publish_end(&watched, ended, &listeners));
+            })
+            .map_err(|e| Error::io("start a thread", &e))?;
+        let process = Self(inner);
+        lab.started(&process);
+        Ok(process)
+    }
+
+    /// Its PID in the lab.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(crate) fn upgrade(weak: &Weak<Inner>) -> Option<Self> {
+        weak.upgrade().map(Self)
+    }
+
+    /// Whether both are handles of the same process.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The short name of the namespace it was started in.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.0.place
+    }
+
+    /// The program and its arguments.
+    #[must_use]
+    pub fn command(&self) -> String {
+        self.0.argv.join(" ")
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.0.lock().ended.map(|(ended, _)| ended)
+    }
+
+    /// What it has written so far: standard output and standard error.
+    #[must_use]
+    pub fn output(&self) -> (String, String) {
+        let state = self.0.lock();
+        (state.stdout.text(), state.stderr.text())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// `Timeout` or `Interrupted`; the process runs on.
+    pub fn wait(&self, lab: &Lab, timeout: Duration) -> Result<Output> {
+        let what = || format!("wait for `{}` (pid {})", shown(&self.0.argv), self.0.pid);
+        let pidfd = self.0.lock().pidfd.clone();
+        if let Some(pidfd) = pidfd {
+            lab.exec().block_on(timeout, async { readable(pidfd.as_fd(), "wait for a process").await }).map_err(
+                |error| match error.kind {
+                    Kind::Timeout => Error::plain(Kind::Timeout, format!("{}: still alive after {timeout:?}", what()))
+                        .hint("`kill(p)` ends it"),
+                    _ => error,
+                },
+            )?;
+        }
+        let state = self.0.lock();
+        // The process has ended, and its thread is about to store the status.
+        let limit = Duration::from_secs(5);
+        let (state, _) = self
+            .0
+            .changed
+            .wait_timeout_while(state, limit, |state| state.ended.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        let (ended, time) = state.ended.ok_or_else(|| Error::plain(Kind::Bug, what()))?;
+        Ok(Output { argv: self.0.argv.clone(), ended, stdout: state.stdout.text(), stderr: state.stderr.text(), time })
+    }
+
+    /// Sends a signal. For a process that has ended it does nothing.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(pidfd) = self.0.lock().pidfd.clone() else { return Ok(()) };
+        match crate::exec::signal(pidfd.as_fd(), signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(Error::sys(format!("send {signal} to process {}", self.0.pid), errno)),
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes the end of a process to the listeners of the lab.
+fn publish_end(process: &Inner, ended: Ended, listeners: &Listeners) {
+    if listeners.is_empty() {
+        return;
+    }
+    let last_error = crate::name::short(&process.lock().stderr.last_line());
+    listeners.publish(&Event::ProcessEnded { pid: process.pid, command: process.argv.join(" "), ended, last_error });
+}
+
+/// Reads what the process writes, and stores its status when it ends: by then all that it wrote is kept. Then calls
+/// `on_end`, and reads on what its children write.
+fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
+    let file = |fd: Option<OwnedFd>| fd.and_then(|fd| nonblocking(fd).ok()).map(File::from);
+    let mut stdout = file(started.child.stdout.take().map(OwnedFd::from));
+    let mut stderr = file(started.child.stderr.take().map(OwnedFd::from));
+    let mut on_end = Some(on_end);
+    while on_end.is_some() || stdout.is_some() || stderr.is_some() {
+        let wanted = [Some(started.pidfd.as_fd()).filter(|_| on_end.is_some())];
+        let wanted = wanted.into_iter().chain([&stdout, &stderr].map(|stream| stream.as_ref().map(File::as_fd)));
+        let mut fds: Vec<PollFd<'_>> = wanted.flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        if poll(&mut fds, PollTimeout::NONE).is_err_and(|errno| errno != Errno::EINTR) {
+            (stdout, stderr) = (None, None); // the kernel is out of memory: only wait for the end
+        }
+        let ended = on_end.is_some() && readable_now(started.pidfd.as_fd());
+        read_available(&mut stdout, |bytes| process.lock().stdout.push(bytes));
+        read_available(&mut stderr, |bytes| process.lock().stderr.push(bytes));
+        if ended && let Some(on_end) = on_end.take() {
+            let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
+            let mut state = process.lock();
+            state.ended = Some((ended, process.started.elapsed()));
+            state.pidfd = None; // the handle may live on, and descriptors are limited
+            drop(state);
+            process.changed.notify_all();
+            on_end(ended);
+        }
+    }
+}
+
+fn readable_now(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.ended() {
+            None => "running".into(),
+            Some(Ended { signal: Some(signal), .. }) => format!("ended by signal {signal}"),
+            Some(Ended { code, .. }) => format!("ended with {code}"),
+        };
+        write!(f, "process {} in {}: {} ({state})", self.0.pid, self.0.place, shown(&self.0.argv))
+    }
+}

@@ -1,0 +1,95 @@
+//! Creating a link of any kind.
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoData, InfoKind};
+use nix::errno::Errno;
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+
+use super::glance::Glance;
+use super::kinds::LinkKind;
+use super::{Net, Which};
+use crate::error::{Error, Result};
+use crate::name::IfName;
+use crate::net::connection::{Refusal, Write};
+use crate::net::permit::Permit;
+
+/// A link to be created.
+pub(crate) struct NewLink {
+    /// Its kind.
+    pub kind: &'static LinkKind,
+    /// Its name.
+    pub name: IfName,
+    /// Index of the link below.
+    pub lower: Option<u32>,
+    /// What the kind has besides: modes, ids, the peer.
+    pub data: Option<InfoData>,
+    /// What an error adds to the operation: `` with peer `b` ``.
+    pub with: String,
+}
+
+impl NewLink {
+    /// A link of a kind that has no parameters.
+    pub(crate) fn plain(kind: &'static LinkKind, name: IfName) -> Self {
+        Self { kind, name, lower: None, data: None, with: String::new() }
+    }
+}
+
+impl Net {
+    /// Creates a link, which starts DOWN. Like `ip link add name NAME type KIND …`.
+    ///
+    /// Returns the indices of the link and of its peer, where the kernel reports them (Linux 6.3).
+    pub(crate) fn add_link(&self, permit: &impl Permit, new: &NewLink) -> Result<[Option<u32>; 2]> {
+        let info_kind = InfoKind::Other(new.kind.name.into());
+        let mut message = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(info_kind).name(new.name.as_str());
+        if let Some(lower) = new.lower {
+            message = message.link(lower);
+        }
+        if let Some(data) = &new.data {
+            message = message.set_info_data(data.clone());
+        }
+        let message = RouteNetlinkMessage::NewLink(message.build());
+        let made = self.try_change::<Glance>(permit, message, Write::CreateAndGet)?.map_err(|refusal| {
+            let error = self.refused(permit, new, refusal);
+            match error.errno {
+                Some(Errno::EEXIST) => error.hint(format!(
+                    "{} has a link `{}` already: choose another name, or `delete` it",
+                    self.label(),
+                    new.name
+                )),
+                _ => error,
+            }
+        })?;
+        let made = made.into_iter().next();
+        Ok([made.map(|link| link.index), made.and_then(|link| link.peer_index)])
+    }
+
+    fn refused(&self, permit: &impl Permit, new: &NewLink, refusal: Refusal) -> Error {
+        let op = format!("create {} `{}`{}", new.kind.name, new.name, new.with);
+        // The number alone has other causes.
+        let unknown = refusal.errno == Errno::EOPNOTSUPP
+            && match &refusal.text {
+                Some(text) => text.contains("Unknown device type"),
+                None => self.has_link_kind(permit, new.kind.name).is_ok_and(|known| !known),
+            };
+        let error = refusal.into_error(op).within(self.label());
+        if unknown { error.hint(new.kind.missing()) } else { error }
+    }
+
+    /// Whether the kernel has a kind of link: it is asked for one without the attributes that the kind requires. An
+    /// unknown kind is refused before those are read (`rtnl_newlink` in `net/core/rtnetlink.c`).
+    pub(crate) fn has_link_kind(&self, permit: &impl Permit, kind: &str) -> Result<bool> {
+        const NAME: &str = "nslab-probe";
+        let message = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Other(kind.into())).name(NAME);
+        let message = RouteNetlinkMessage::NewLink(message.build());
+        let answer = self.try_change::<Glance>(permit, message, Write::Create)?;
+        if answer.is_ok() {
+            self.delete_link(permit, &IfName::new(NAME)?)?;
+        }
+        Ok(!matches!(answer, Err(refusal) if refusal.errno == Errno::EOPNOTSUPP))
+    }
+
+    /// Whether there is a link called `name`.
+    pub(crate) fn has_link(&self, name: &IfName) -> bool {
+        self.find_link(Which::Name(name)).is_ok_and(|link| link.is_some())
+    }
+}
