@@ -173,9 +173,9 @@ fn imports() {
     for (path, why) in [
         ("round", "imports itself"),
         ("self", "imports itself"),
-        ("../elsewhere", "below the script's folder"),
-        ("lib/../../elsewhere", "below the script's folder"),
-        ("/etc/passwd", "below the script's folder"),
+        ("../elsewhere", "below the script's directory"),
+        ("lib/../../elsewhere", "below the script's directory"),
+        ("/etc/passwd", "below the script's directory"),
         ("nowhere", "there is no `nowhere.rhai`"),
         ("", "there is no"),
         ("lib", "there is no `lib.rhai`"),
