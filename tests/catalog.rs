@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::common::{NOBODY, Shell, examples, functions, is_recorded};
+use crate::common::{NOBODY, Need, Shell, Trial, examples, functions, is_recorded};
 
-#[test]
+#[trial(anywhere)]
 fn no_name_is_there_twice() {
     let all = functions();
     assert!(all.len() > 30, "{}", all.len());
@@ -13,7 +13,7 @@ fn no_name_is_there_twice() {
     assert_eq!(names.len(), all.len());
 }
 
-#[test]
+#[trial(anywhere)]
 fn names_are_snake_case_and_parameters_are_words() {
     let snake = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     for function in functions() {
@@ -27,7 +27,7 @@ fn names_are_snake_case_and_parameters_are_words() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn every_text_begins_with_a_sentence_in_the_third_person() {
     for function in functions() {
         let paragraph = function.doc.trim().split("\n\n").next().unwrap().replace('\n', " ");
@@ -38,7 +38,7 @@ fn every_text_begins_with_a_sentence_in_the_third_person() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn every_function_has_an_example_that_uses_it() {
     for function in functions() {
         let all = examples(&function.doc);
@@ -47,44 +47,52 @@ fn every_function_has_an_example_that_uses_it() {
     }
 }
 
-/// Each in a lab of its own.
-#[test]
-fn every_example_runs() {
+/// One trial for the examples of each function, and one more without privileges.
+#[trials]
+fn examples_of_functions() -> Vec<Trial> {
+    let mut trials = Vec::new();
     for function in functions() {
-        for (n, example) in examples(&function.doc).into_iter().enumerate() {
-            println!("{} {n}\n{example}", function.name);
-            Shell::new().command(["run", "-"]).stdin(example).run().success();
-        }
+        let (name, scripts, features) = (&function.name, examples(&function.doc), function.features());
+        trials.push(run_all(format!("catalog::examples_of_{name}"), scripts.clone(), &features, None));
+        let name = format!("catalog::examples_of_{name}_without_privileges");
+        trials.push(run_all(name, scripts, &features, Some(NOBODY)));
     }
+    trials
 }
 
-#[test]
-fn every_example_runs_without_privileges() {
-    for function in functions() {
-        for (n, example) in examples(&function.doc).into_iter().enumerate() {
-            println!("{} {n}\n{example}", function.name);
-            Shell::new().command(["run", "-"]).user(NOBODY).stdin(example).run().success();
-        }
-    }
+/// One trial for the examples of each document.
+#[trials]
+fn examples_of_documents() -> Vec<Trial> {
+    let documents =
+        crate::files(&crate::root(), ".md").into_iter().filter(|path| !path.ends_with("tests/golden/reference.md"));
+    let trials: Vec<_> = documents
+        .filter_map(|path| {
+            let scripts = examples(&fs::read_to_string(&path).unwrap());
+            let name = path.strip_prefix(crate::root()).unwrap().display().to_string();
+            (!scripts.is_empty()).then(|| run_all(format!("catalog::examples_of_{name}"), scripts, &[], None))
+        })
+        .collect();
+    assert!(!trials.is_empty(), "no document has an example");
+    trials
 }
 
-#[test]
-fn every_example_of_the_documents_runs() {
-    let mut count = 0;
-    for path in crate::files(&crate::root(), ".md") {
-        if path.ends_with("tests/golden/reference.md") {
-            continue; // these are the examples of the functions
+/// A trial that runs each script in a lab of its own. It needs the kernel features that the function needs, and the
+/// tools that the scripts start.
+fn run_all(name: String, scripts: Vec<String>, features: &[String], user: Option<u32>) -> Trial {
+    let mut needs = Need::of_script(&scripts.concat());
+    needs.extend(features.iter().map(|feature| Need::of(feature)));
+    Trial::new(name, needs, move || {
+        for script in scripts {
+            let shell = Shell::new().command(["run", "-"]).stdin(&script);
+            let shell = if let Some(user) = user { shell.user(user) } else { shell };
+            let outcome = shell.run();
+            assert_eq!(outcome.errors(), "", "{script}");
+            outcome.status(0);
         }
-        for (n, example) in examples(&fs::read_to_string(&path).unwrap()).into_iter().enumerate() {
-            println!("{} {n}\n{example}", path.display());
-            Shell::new().command(["run", "-"]).stdin(example).run().status(0);
-            count += 1;
-        }
-    }
-    assert!(count > 0, "no document has an example");
+    })
 }
 
-#[test]
+#[trial(anywhere)]
 fn the_reference_is_recorded() {
     is_recorded("reference.md", Shell::new().command(["reference"]).run().success().text());
 }

@@ -8,7 +8,7 @@ fn nslab(words: &[&str]) -> Shell {
     Shell::new().command(words.iter().copied())
 }
 
-#[test]
+#[trial(anywhere)]
 fn the_version_and_the_help_need_no_lab() {
     nslab(&["--version"]).run().success().stdout(concat!("nslab ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = nslab(&["--help"]).run().success();
@@ -18,7 +18,7 @@ fn the_version_and_the_help_need_no_lab() {
     nslab(&["run", "--help"]).run().success().stdout_contains("script");
 }
 
-#[test]
+#[trial(anywhere)]
 fn a_word_that_is_none_is_a_usage_error() {
     nslab(&["frobnicate"]).run().status(2).stderr_contains("frobnicate");
     nslab(&["--frobnicate"]).run().status(2).stderr_contains("--frobnicate");
@@ -26,7 +26,7 @@ fn a_word_that_is_none_is_a_usage_error() {
     nslab(&["-c"]).run().status(2);
 }
 
-#[test]
+#[trial]
 fn an_expression_is_evaluated_and_printed() {
     nslab(&["-c", "40 + 2"]).run().success().stdout("42\n");
     nslab(&["-c", "\"text\""]).run().success().stdout("text\n");
@@ -36,7 +36,7 @@ fn an_expression_is_evaluated_and_printed() {
     nslab(&["-c", "40 + 2"]).user(NOBODY).run().success().stdout("42\n");
 }
 
-#[test]
+#[trial]
 fn exit_statuses() {
     for (script, status) in [
         ("", 0),
@@ -61,12 +61,12 @@ fn exit_statuses() {
     }
 }
 
-#[test]
+#[trial]
 fn what_was_printed_before_an_error_is_there() {
     Shell::new().script("print(1); debug(2); print(3); check false;").run().status(1).stdout("1\n3\n");
 }
 
-#[test]
+#[trial]
 fn a_script_from_standard_input() {
     nslab(&["run", "-"]).stdin("print(6 * 7);").run().success().stdout("42\n");
     nslab(&["run", "-", "a", "b"]).stdin("print(args());").run().success().stdout("[\"a\", \"b\"]\n");
@@ -74,14 +74,14 @@ fn a_script_from_standard_input() {
     nslab(&["run", "-"]).run().success().stdout("");
 }
 
-#[test]
+#[trial]
 fn lines_from_a_pipe_are_a_session() {
     nslab(&[]).stdin("let x = 40\nx + 2\n").run().stdout_contains("42");
     nslab(&[]).stdin("").run().status(0);
     nslab(&[]).stdin("exit(3)\n").run().status(3);
 }
 
-#[test]
+#[trial]
 fn a_script_that_cannot_be_read() {
     nslab(&["run", "nowhere.rhai"])
         .run()
@@ -97,7 +97,7 @@ fn a_script_that_cannot_be_read() {
     nslab(&["run", "-"]).stdin(b"\xff").run().status(2).stderr_contains("standard input");
 }
 
-#[test]
+#[trial]
 fn a_first_line_for_the_kernel_is_no_mistake() {
     Shell::new()
         .script("#!/usr/bin/env -S nslab run\nprint(1);\nfrobnicate();")
@@ -107,13 +107,13 @@ fn a_first_line_for_the_kernel_is_no_mistake() {
     Shell::new().script("#!/usr/bin/env -S nslab run").run().success();
 }
 
-#[test]
+#[trial]
 fn other_line_ends_and_a_byte_order_mark() {
     Shell::new().script("print(1);\r\nprint(2);\r\n").run().success().stdout("1\n2\n");
     Shell::new().script("\u{feff}print(1);").run().success().stdout("1\n");
 }
 
-#[test]
+#[trial]
 fn a_script_below_run_is_read_although_the_lab_has_a_run_of_its_own() {
     // A folder that every user may write into; without root /run itself is none.
     let folder = tempfile::Builder::new().prefix("nslab-test-").tempdir_in(if nix::unistd::geteuid().is_root() {
@@ -128,7 +128,7 @@ fn a_script_below_run_is_read_although_the_lab_has_a_run_of_its_own() {
     nslab(&["run", script.to_str().unwrap()]).run().success().stdout("1\n");
 }
 
-#[test]
+#[trial(anywhere)]
 fn check_looks_at_scripts_and_runs_nothing() {
     let shell =
         || Shell::new().file("good.rhai", "print(1); throw 2;").file("bad.rhai", "let x = ;").file("worse.rhai", "}");
@@ -139,7 +139,7 @@ fn check_looks_at_scripts_and_runs_nothing() {
     shell().file("own.rhai", "within netns(\"a\") { check true; }").command(["check", "own.rhai"]).run().success();
 }
 
-#[test]
+#[trial]
 fn nobody_reads_any_more() {
     // Like `nslab run main.rhai | head -1`: it ends, and says nothing about it.
     let nslab = env!("CARGO_BIN_EXE_nslab");
@@ -150,7 +150,7 @@ fn nobody_reads_any_more() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
-#[test]
+#[trial]
 fn imports() {
     let shell = || {
         Shell::new()
@@ -184,7 +184,7 @@ fn imports() {
     }
 }
 
-#[test]
+#[trial]
 fn no_link_leads_an_import_out_of_the_folder() {
     let outside = Shell::new().file("secret.rhai", "fn f() { 1 }");
     let shell = Shell::new().script("import \"link\" as m;");
@@ -192,7 +192,7 @@ fn no_link_leads_an_import_out_of_the_folder() {
     shell.run().status(2).stderr_contains("there is no `link.rhai`");
 }
 
-#[test]
+#[trial]
 fn an_import_that_is_many_deep_ends_with_an_error() {
     let mut shell = Shell::new().script("import \"m0\" as m;");
     for n in 0..40 {
@@ -202,10 +202,10 @@ fn an_import_that_is_many_deep_ends_with_an_error() {
 }
 
 /// Each of these is an error with a line, not the end of the interpreter.
-#[test]
+#[trial]
 fn limits_are_errors() {
     let nested = |open: &str, close: &str| format!("let x = {}1{};", open.repeat(2_000), close.repeat(2_000));
-    let many_functions: String = (0..20_000).fold(String::new(), |text, n| text + &format!("fn f{n}() {{}}\n"));
+    let many_functions: String = (0..20_000).map(|n| format!("fn f{n}() {{}}\n")).collect();
     for script in [
         "fn f(n) { f(n + 1) } f(0);".to_owned(),
         "let f = |g, n| g.call(g, n + 1); f.call(f, 0);".into(),
@@ -235,7 +235,7 @@ fn limits_are_errors() {
     }
 }
 
-#[test]
+#[trial]
 fn ctrl_c_ends_whatever_it_does() {
     for script in [
         "print(\"on\"); loop { }",
@@ -258,13 +258,13 @@ fn ctrl_c_ends_whatever_it_does() {
     }
 }
 
-#[test]
+#[trial]
 fn ctrl_c_as_an_ordinary_user() {
     let script = "print(\"on\"); exec(netns(\"a\"), \"sleep 60\");";
     Shell::new().script(script).user(NOBODY).start().wrote("on\n").signal(Signal::SIGINT).finish().status(130);
 }
 
-#[test]
+#[trial]
 fn other_signals_end_it_and_the_shell_is_told_which() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let running = Shell::new().script("start(\"sleep 60\"); print(\"on\"); loop { }").start().wrote("on\n");
@@ -272,7 +272,7 @@ fn other_signals_end_it_and_the_shell_is_told_which() {
     }
 }
 
-#[test]
+#[trial(setsid)]
 fn a_kill_leaves_nothing() {
     for user in [None, Some(NOBODY)] {
         let shell = Shell::new()
@@ -282,7 +282,7 @@ fn a_kill_leaves_nothing() {
     }
 }
 
-#[test]
+#[trial]
 fn host_mode_is_for_root() {
     if nix::unistd::geteuid().is_root() {
         nslab(&["--host", "-c", "1"]).user(NOBODY).run().status(3).stderr_contains("needs root");
@@ -291,14 +291,14 @@ fn host_mode_is_for_root() {
     }
 }
 
-#[test]
+#[trial]
 fn doctor_says_what_there_is() {
     for shell in [nslab(&["doctor"]), nslab(&["doctor"]).user(NOBODY)] {
         shell.run().success().stdout_contains("kernel");
     }
 }
 
-#[test]
+#[trial]
 fn an_empty_path_harms_only_exec() {
     let shell = || Shell::new().env("PATH", "");
     shell().script("up(\"lo\"); check ping(\"127.0.0.1\").ok;").run().success();
@@ -306,7 +306,7 @@ fn an_empty_path_harms_only_exec() {
     shell().script("check exec(\"/bin/true\").ok;").run().success();
 }
 
-#[test]
+#[trial]
 fn what_was_left_open_is_not_passed_on() {
     // Descriptor 9 of the caller; 3 is the folder that ls reads.
     let nslab = env!("CARGO_BIN_EXE_nslab");
@@ -315,7 +315,7 @@ fn what_was_left_open_is_not_passed_on() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "[\"0\", \"1\", \"2\", \"3\"]\n");
 }
 
-#[test]
+#[trial]
 fn without_standard_streams_it_still_works() {
     let nslab = env!("CARGO_BIN_EXE_nslab");
     let script = format!("{nslab} -c 'exec(\"true\"); ping(\"127.0.0.1\"); exit(7)' <&- >&- 2>&-");

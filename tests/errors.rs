@@ -6,7 +6,7 @@ use crate::common::{Shell, is_recorded};
 /// A script with a mistake, and the exit status it ends with; its text is `golden/errors/NAME.txt`.
 macro_rules! mistakes {
     ($($name:ident, $status:literal, $script:literal $(, $file:literal = $text:literal)*;)*) => {$(
-        #[test]
+        #[trial]
         fn $name() {
             let shell = Shell::new().script($script) $(.file($file, $text))*.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
             let outcome = shell.run().status($status).stdout("");
@@ -112,7 +112,7 @@ names.map(|name| netns(name));"#;
 /// The same for inputs of a session, typed one after another: the last one goes wrong.
 macro_rules! mistakes_in_a_session {
     ($($name:ident, $status:literal, $inputs:literal $(, $file:literal = $text:literal)*;)*) => {$(
-        #[test]
+        #[trial]
         fn $name() {
             let outcome = Shell::new().stdin($inputs) $(.file($file, $text))*.run().status($status);
             is_recorded(concat!("errors/", stringify!($name), ".txt"), outcome.errors());
@@ -151,14 +151,14 @@ lib::adder(2).call(3)"#,
         "lib.rhai" = "fn adder(n) { |m| n + m }";
 }
 
-#[test]
+#[trial]
 fn a_mistake_on_the_command_line() {
     let outcome = Shell::new().command(["-c", "pign(\"127.0.0.1\")"]).run().status(2).stdout("");
     is_recorded("errors/a_mistake_on_the_command_line.txt", outcome.errors());
 }
 
 /// The texts are for people: each has a line with a mark, and those of the library say what to do next.
-#[test]
+#[trial(anywhere)]
 fn every_text_has_a_place() {
     for path in crate::files(&crate::root().join("tests/golden/errors"), ".txt") {
         let text = std::fs::read_to_string(&path).unwrap();

@@ -139,25 +139,25 @@ fn all_survive(user: Option<u32>) {
     }
 }
 
-#[test]
+#[trial]
 fn every_function_survives_every_value() {
     all_survive(None);
 }
 
-#[test]
+#[trial]
 fn without_privileges_too() {
     all_survive(Some(NOBODY));
 }
 
 /// A value that contains itself by way of a closure can be printed.
-#[test]
+#[trial]
 fn a_value_that_contains_itself() {
     let script = "let m = #{}; let f = || m; m.f = f; print(type_of(m)); m.to_string(); m.to_debug();";
     Shell::new().script(script).run().success().stdout("map\n");
 }
 
 /// What a program prints reaches the terminal as it is; what we say about it does not.
-#[test]
+#[trial(ip)]
 fn names_from_the_kernel_are_shown_escaped() {
     Shell::new()
         .script(

@@ -1,89 +1,11 @@
 //! The REPL as a person uses it: the real binary on a pseudo-terminal.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test types, starts and looks")]
 
 use std::fs;
 use std::process::Command;
 
-use rexpect::session::{PtySession, spawn_command};
-use tempfile::TempDir;
+use crate::common::{NSLAB, Typed};
 
-/// How long anything may take: a machine under load is slow, a defect takes for ever.
-const PATIENCE_MS: u64 = 20_000;
-
-/// A REPL with a home of its own.
-struct Typed {
-    pty: PtySession,
-    home: TempDir,
-}
-
-impl Typed {
-    fn start(args: &[&str]) -> Self {
-        Self::at_home(tempfile::tempdir().unwrap(), args)
-    }
-
-    fn at_home(home: TempDir, args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nslab"));
-        command.args(args);
-        Self::of(command, home, "nslab> ")
-    }
-
-    /// Any command that ends up in a REPL with this prompt.
-    fn of(mut command: Command, home: TempDir, prompt: &str) -> Self {
-        command.env("NO_COLOR", "1").env("TERM", "xterm").env("HOME", home.path());
-        command.env_remove("XDG_STATE_HOME").env_remove("SUDO_UID").env("SHELL", "/bin/sh");
-        let pty = spawn_command(command, Some(PATIENCE_MS)).unwrap();
-        let mut typed = Self { pty, home };
-        typed.prompt(prompt);
-        typed
-    }
-
-    /// Waits for a new prompt: the editor draws the same text again at every key, but turns bracketed paste on once.
-    #[track_caller]
-    fn prompt(&mut self, prompt: &str) {
-        self.expect("\x1b[?2004h");
-        self.expect(prompt);
-    }
-
-    /// Waits for the text and returns what came before it.
-    #[track_caller]
-    fn expect(&mut self, text: &str) -> String {
-        match self.pty.exp_string(text) {
-            Ok(before) => before,
-            Err(error) => panic!("no `{text}`: {error}"),
-        }
-    }
-
-    fn line(&mut self, text: &str) -> &mut Self {
-        self.pty.send_line(text).unwrap();
-        self
-    }
-
-    /// Types a line and returns what it showed.
-    #[track_caller]
-    fn shows(&mut self, line: &str, expected: &str) {
-        self.line(line);
-        self.expect(expected);
-        self.prompt("> ");
-    }
-
-    fn keys(&mut self, keys: &str) {
-        self.pty.send(keys).unwrap();
-        self.pty.flush().unwrap();
-    }
-
-    fn control(&mut self, key: char) {
-        self.pty.send_control(key).unwrap();
-    }
-
-    #[track_caller]
-    fn end(mut self) -> TempDir {
-        self.control('d');
-        self.pty.exp_eof().unwrap();
-        self.home
-    }
-}
-
-#[test]
+#[trial]
 fn lines_remember_each_other() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
@@ -99,7 +21,7 @@ fn lines_remember_each_other() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn an_open_block_waits_for_its_end() {
     let mut repl = Typed::start(&[]);
     repl.line("within netns(\"a\") {").line("up(\"lo\");").line("ping(\"127.0.0.1\").ok").line("}");
@@ -107,7 +29,7 @@ fn an_open_block_waits_for_its_end() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn tab_completes_a_name_of_the_lab() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"a-rather-long-name\")").prompt("nslab> ");
@@ -118,7 +40,7 @@ fn tab_completes_a_name_of_the_lab() {
     repl.end();
 }
 
-#[test]
+#[trial(stty)]
 fn a_list_of_candidates_fits_the_screen() {
     let mut repl = Typed::start(&[]);
     repl.line("host! stty rows 60 cols 60").prompt("nslab> ");
@@ -135,7 +57,7 @@ fn a_list_of_candidates_fits_the_screen() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn the_right_arrow_takes_what_was_typed_before() {
     let mut repl = Typed::start(&[]);
     repl.shows("1000 + 234", "1234");
@@ -144,7 +66,7 @@ fn the_right_arrow_takes_what_was_typed_before() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
@@ -201,7 +123,7 @@ fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn ctrl_z_stops_no_program_for_good() {
     let mut repl = Typed::start(&[]);
     repl.line("host! echo begun; cat; echo over");
@@ -216,7 +138,7 @@ fn ctrl_z_stops_no_program_for_good() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn ctrl_c_at_the_prompt_clears_the_line() {
     let mut repl = Typed::start(&[]);
     repl.keys("let x = ");
@@ -226,7 +148,7 @@ fn ctrl_c_at_the_prompt_clears_the_line() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn six_hundred_pasted_lines_are_one_input() {
     let mut repl = Typed::start(&[]);
     let sums: Vec<String> = (0..600).map(|n| format!("sum += {n};")).collect();
@@ -235,7 +157,7 @@ fn six_hundred_pasted_lines_are_one_input() {
     repl.end();
 }
 
-#[test]
+#[trial(ip)]
 fn a_paste_of_commands_and_lines_is_cut_apart() {
     let mut repl = Typed::start(&[]);
     let lines = ["let n = netns(\"n\")", ":enter n", "up(\"lo\");", ":leave", "n ip -br link", "links(n).len + 41"];
@@ -251,7 +173,7 @@ fn a_paste_of_commands_and_lines_is_cut_apart() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn history_is_kept_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let mut repl = Typed::start(&[]);
@@ -266,7 +188,7 @@ fn history_is_kept_for_its_owner_alone() {
     again.end();
 }
 
-#[test]
+#[trial]
 fn a_session_is_saved_as_a_script_that_means_the_same() {
     let mut repl = Typed::start(&[]);
     let file = repl.home.path().join("saved.rhai");
@@ -285,11 +207,11 @@ fn a_session_is_saved_as_a_script_that_means_the_same() {
         "//! Saved from a session.\n\nlet ns1 = netns(\"netns1\");\n// failed: nobody\nlet lo = within ns1 { up(\"lo\") };\n\
          within ns1 { ping(\"127.0.0.1\").ok; }\ncheck lo.ns == ns1;\n"
     );
-    let run = Command::new(env!("CARGO_BIN_EXE_nslab")).arg("run").arg(home.path().join("saved.rhai")).status();
+    let run = Command::new(NSLAB).arg("run").arg(home.path().join("saved.rhai")).status();
     assert!(run.unwrap().success());
 }
 
-#[test]
+#[trial(ip)]
 fn commands_show_and_move() {
     let mut repl = Typed::start(&[]);
     repl.line("let red = netns(\"red\"); let blue = netns(\"blue\");").prompt("nslab> ");
@@ -310,7 +232,7 @@ fn commands_show_and_move() {
     repl.end();
 }
 
-#[test]
+#[trial(ip)]
 fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
@@ -325,7 +247,7 @@ fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
     repl.end();
 }
 
-#[test]
+#[trial(stty)]
 fn a_resized_terminal_gets_narrower_tables_and_long_ones_are_cut() {
     let mut repl = Typed::start(&[]);
     repl.line("host! stty rows 20 cols 60").prompt("nslab> ");
@@ -336,14 +258,14 @@ fn a_resized_terminal_gets_narrower_tables_and_long_ones_are_cut() {
     repl.end();
 }
 
-#[test]
+#[trial]
 fn a_killed_interpreter_ends_the_session() {
     let mut repl = Typed::start(&[]);
     repl.line("exec([\"sh\", \"-c\", \"kill -9 $PPID\"])");
     repl.pty.exp_eof().unwrap();
 }
 
-#[test]
+#[trial(ip)]
 fn events_appear_above_the_prompt() {
     let mut repl = Typed::start(&[]);
     repl.line("let p = start([\"sh\", \"-c\", \"echo why >&2; exit 7\"])");
@@ -356,19 +278,19 @@ fn events_appear_above_the_prompt() {
     repl.end();
 }
 
-#[test]
+#[trial(mount, unshare)]
 fn the_prompt_says_when_it_is_the_machine_itself() {
     // The machine is one of its own, made for this test.
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]);
-    command.args(["mount -t tmpfs tmpfs /run && exec \"$0\" --host", env!("CARGO_BIN_EXE_nslab")]);
+    command.args(["mount -t tmpfs tmpfs /run && exec \"$0\" --host", NSLAB]);
     let mut repl = Typed::of(command, tempfile::tempdir().unwrap(), "nslab --host> ");
     repl.line("let n = netns(\"n\")").prompt("nslab --host> ");
     repl.line(":enter n").prompt("nslab --host n> ");
     repl.end();
 }
 
-#[test]
+#[trial]
 fn a_script_can_be_stayed_with() {
     let home = tempfile::tempdir().unwrap();
     let script = home.path().join("s.rhai");
@@ -379,7 +301,7 @@ fn a_script_can_be_stayed_with() {
     repl.end();
 }
 
-#[test]
+#[trial(ip, sysctl)]
 fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
     let home = tempfile::tempdir().unwrap();
     let inputs = home.path().join("inputs");
@@ -391,7 +313,7 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
          delete(c.a);\ndelete(ns1);\n:explain off\nnetns(\"quiet\");\n",
     )
     .unwrap();
-    let nslab = env!("CARGO_BIN_EXE_nslab");
+    let nslab = NSLAB;
     let shown = Command::new(nslab).stdin(fs::File::open(&inputs).unwrap()).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     let twins: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("# ")).collect();

@@ -7,7 +7,7 @@ fn says(inputs: &str, expected: &str) {
     Shell::new().stdin(inputs).run().success().stdout(expected);
 }
 
-#[test]
+#[trial]
 fn functions_are_kept_and_replaced() {
     says("fn f() { 1 }\nfn g() { f() + 10 }\nfn f() { 2 }\ng()", "12\n");
     says("fn f() { 1 }\nfn f(a) { a }\nf() + f(5)", "6\n");
@@ -16,7 +16,7 @@ fn functions_are_kept_and_replaced() {
     says("fn int.twice() { this * 2 }\nlet n = 21;\nn.twice()", "42\n");
 }
 
-#[test]
+#[trial]
 fn functions_are_values() {
     says(
         "fn twice(x) { x * 2 }\nlet t = twice;\nt.call(4)\n[1, 2].map(twice)\n[3].map(Fn(\"twice\"))",
@@ -26,7 +26,7 @@ fn functions_are_values() {
     says("let n = 1;\nlet count = || { n += 1; n };\ncount.call()\ncount.call()\nn", "2\n3\n3\n");
 }
 
-#[test]
+#[trial]
 fn functions_see_constants_of_earlier_inputs() {
     says("const N = 4;\nfn n() { global::N }\nn()\nconst N = 5;\nn()", "4\n5\n");
     says("const N = 4; fn n() { global::N } n()", "4\n");
@@ -34,7 +34,7 @@ fn functions_see_constants_of_earlier_inputs() {
     Shell::new().file("a.rhai", file).stdin(":load a.rhai\nname()").run().success().stdout("r1\n");
 }
 
-#[test]
+#[trial]
 fn imports_are_read_from_the_folder_of_whoever_imports() {
     let shell = || {
         Shell::new()
@@ -48,7 +48,7 @@ fn imports_are_read_from_the_folder_of_whoever_imports() {
     shell().command(["run", "-"]).stdin("import \"tools\" as t; print(t::one());").run().success().stdout("1\n");
 }
 
-#[test]
+#[trial]
 fn a_file_is_read_again_by_reload_with_what_it_imports() {
     let write = "exec([\"sh\", \"-c\", \"echo 'fn one() { 2 }' > tools.rhai; echo 'x += 40;' >> a.rhai\"]);\n";
     Shell::new()
@@ -60,7 +60,7 @@ fn a_file_is_read_again_by_reload_with_what_it_imports() {
         .stdout("1\n42\n");
 }
 
-#[test]
+#[trial]
 fn the_editor_gets_the_session_and_what_it_leaves_is_run() {
     let shell = || Shell::new().stdin("let ns1 = netns(\"n1\");\nlet x = 1;\n:edit\nx\nns1.name\nnetns_list().len");
     shell().env("EDITOR", "sed -i 's/x = 1/x = 42/; s/n1/n2/'").run().success().stdout("42\nn2\n1\n");
@@ -72,7 +72,7 @@ fn the_editor_gets_the_session_and_what_it_leaves_is_run() {
     broken.stdout("nothing was run; `:edit` opens the text again\n").stderr_contains("<edited>:3:");
 }
 
-#[test]
+#[trial]
 fn a_script_that_is_loaded_again_finds_an_empty_lab() {
     let script =
         "let n = netns(\"n\"); let p = start(n, \"sleep 100\"); addr(\"lo\", \"10.9.9.9/32\"); bridge(\"br0\");";
@@ -86,7 +86,7 @@ fn a_script_that_is_loaded_again_finds_an_empty_lab() {
     shell().command(["run", "-i", "a.rhai"]).stdin(":reload\nprocesses().len").run().success().stdout("1\n");
 }
 
-#[test]
+#[trial]
 fn lines_from_a_pipe_may_be_broken_where_a_script_may() {
     says("#!/usr/bin/env nslab\nlet x = 2;\nif x == 1 {\n  1\n}\nelse {\n  2\n}\nnetns(\"n\")\n  .name", "2\nn\n");
 }
@@ -101,7 +101,7 @@ fn saved(inputs: &str) -> String {
     script
 }
 
-#[test]
+#[trial]
 fn a_saved_session_means_the_same() {
     assert_eq!(
         saved("let x = #{a: 1}\nlet r = if true { 1 } else { 2 }\ncheck r == x.a"),
@@ -122,7 +122,7 @@ fn a_saved_session_means_the_same() {
     );
 }
 
-#[test]
+#[trial]
 fn what_was_done_in_a_namespace_is_saved_so() {
     let script = saved(
         "let n = netns(\"n\");\n:enter n\nlet x = 1; up(\"lo\") // done\nlet q;\nfn f() { 1 }\nlinks().len\ncheck it >= 1\n\
@@ -139,7 +139,7 @@ fn what_was_done_in_a_namespace_is_saved_so() {
     assert_eq!(script, "let a = netns(\"a\");\nlet a = within a { 5 };\nwithin open_netns(\"a\") { up(\"lo\"); }\n");
 }
 
-#[test]
+#[trial(ip)]
 fn programs_of_the_shell_are_saved_as_calls() {
     let script = saved(
         "let n = netns(\"n\");\nn! ip addr add 10.5.5.5/32 dev lo\nn ip link set lo up\nn! false\ncheck ping(n, \"10.5.5.5\").ok",
@@ -151,7 +151,7 @@ fn programs_of_the_shell_are_saved_as_calls() {
     );
 }
 
-#[test]
+#[trial]
 fn what_a_failed_input_did_is_kept_and_saved() {
     let script = "let a = netns(\"a\");\nbogus();\nlet b = 1;\nfn f() { 2 }\n";
     let shell = Shell::new().file("half.rhai", script).stdin("a.name\nf()\n:log");
@@ -165,7 +165,7 @@ fn what_a_failed_input_did_is_kept_and_saved() {
     );
 }
 
-#[test]
+#[trial]
 fn a_file_is_overwritten_only_by_the_session_that_saved_it() {
     let shell = Shell::new().stdin("1\n:save \"a b.rhai\"\n2\n:save a b.rhai\n:save ~/c.rhai");
     let outcome =
@@ -175,7 +175,7 @@ fn a_file_is_overwritten_only_by_the_session_that_saved_it() {
     there.stderr_contains("`a.rhai` already exists: choose another name");
 }
 
-#[test]
+#[trial]
 fn the_source_of_a_function_is_shown_alone() {
     says("fn f(x) { x }\n?f", "fn f(x) { x }\n");
     Shell::new()
@@ -189,7 +189,7 @@ fn the_source_of_a_function_is_shown_alone() {
     );
 }
 
-#[test]
+#[trial]
 fn reset_forgets_everything() {
     let inputs =
         "let ns1 = netns(\"n1\");\nfn f() { 1 }\nimport \"std/topo\" as topo\n:reset\n:vars\nnetns_list().len\nf()";
@@ -198,7 +198,7 @@ fn reset_forgets_everything() {
     Shell::new().stdin(inputs).run().status(2).stderr_contains("topo");
 }
 
-#[test]
+#[trial(ip)]
 fn a_command_of_the_shell_gets_the_way_to_run_it() {
     let shell = |inputs: &str| Shell::new().stdin(inputs).run().status(2);
     shell("ip link show").stderr_contains("`host! ip link show` runs the program `ip` here");
@@ -207,7 +207,7 @@ fn a_command_of_the_shell_gets_the_way_to_run_it() {
     shell("no-such-program x").stderr_contains("no variable `no`");
 }
 
-#[test]
+#[trial]
 fn words_of_other_tools_are_understood() {
     let shell = |inputs: &str| Shell::new().stdin(inputs).run();
     let two = "for i in 1..3 { netns(`h${i}`); } let c = veth(open_netns(\"h1\"), \"e\", open_netns(\"h2\"), \"e\"); \
@@ -226,7 +226,7 @@ fn words_of_other_tools_are_understood() {
     shell(":tpo").status(2).stderr_contains("no command `:tpo`; did you mean `:topo`? `:help` lists them");
 }
 
-#[test]
+#[trial]
 fn a_program_that_fails_says_so() {
     says(
         "exec(\"true\")\nexec(\"false\")\nexec([\"sh\", \"-c\", \"echo out; exit 3\"])",
@@ -234,7 +234,7 @@ fn a_program_that_fails_says_so() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_program_after_the_name_of_a_host_runs_there() {
     let inputs = "let h1 = netns(\"h1\"); let h2 = netns(\"h2\"); let c = veth(h1, \"e\", h2, \"e\");\n\
                   up(c.a, \"10.0.0.1/24\"); up(c.b, \"10.0.0.2/24\");\nh1 echo h2 from $(ip netns identify)\nh1 in [h1]";

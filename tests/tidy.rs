@@ -18,7 +18,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
-#[test]
+#[trial(anywhere)]
 fn every_file_begins_with_a_sentence_about_it() {
     for (name, text) in sources() {
         let first = text.lines().next().unwrap_or_default();
@@ -31,7 +31,7 @@ fn every_file_begins_with_a_sentence_about_it() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn only_bindings_and_interpreter_know_the_language() {
     for (name, text) in sources().into_iter().filter(|(name, _)| name.starts_with("stdlib/src")) {
         if name.starts_with("stdlib/src/bindings/") {
@@ -42,7 +42,7 @@ fn only_bindings_and_interpreter_know_the_language() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn only_the_executor_enters_namespaces_and_makes_processes() {
     let calls = [
         "sched::clone",
@@ -71,7 +71,7 @@ fn only_the_executor_enters_namespaces_and_makes_processes() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn unsafe_code_is_in_one_place() {
     for (name, text) in sources().into_iter().filter(|(name, _)| name.contains("/src/")) {
         let found = code(&text).any(|line| line.contains("unsafe {") || line.contains("unsafe fn"));
@@ -79,7 +79,7 @@ fn unsafe_code_is_in_one_place() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn no_file_is_too_long_to_read() {
     for (name, text) in sources() {
         let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
@@ -89,7 +89,7 @@ fn no_file_is_too_long_to_read() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn nothing_names_a_machine() {
     let root = crate::root();
     let endings = [".rs", ".toml", ".md", ".rhai", "run", ".yml", ".txt"];
@@ -101,7 +101,7 @@ fn nothing_names_a_machine() {
     }
 }
 
-#[test]
+#[trial(anywhere)]
 fn every_allowance_has_a_reason() {
     for (name, text) in sources() {
         for (at, line) in text.lines().enumerate() {

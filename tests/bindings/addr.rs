@@ -2,7 +2,7 @@
 
 use crate::common::{passes, passes_for_all};
 
-#[test]
+#[trial(ip)]
 fn addresses_are_what_ip_addr_shows() {
     passes_for_all(
         r#"
@@ -23,7 +23,7 @@ fn addresses_are_what_ip_addr_shows() {
     );
 }
 
-#[test]
+#[trial]
 fn the_second_of_an_address_is_eexist() {
     passes(
         r#"
@@ -37,7 +37,7 @@ fn the_second_of_an_address_is_eexist() {
     );
 }
 
-#[test]
+#[trial]
 fn deleting_what_is_not_there_says_so() {
     passes(
         r#"
@@ -48,7 +48,7 @@ fn deleting_what_is_not_there_says_so() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn an_ipv6_address_is_usable_at_once_unless_dad_is_asked_for() {
     passes(
         r#"
@@ -66,7 +66,7 @@ fn an_ipv6_address_is_usable_at_once_unless_dad_is_asked_for() {
     );
 }
 
-#[test]
+#[trial]
 fn a_bad_address_is_refused_in_the_kernels_own_words() {
     passes(
         r#"

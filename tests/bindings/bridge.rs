@@ -2,7 +2,7 @@
 
 use crate::common::{passes, passes_for_all};
 
-#[test]
+#[trial(ip)]
 fn a_bridge_is_one_for_ip_and_starts_down() {
     passes_for_all(
         r#"
@@ -17,7 +17,7 @@ fn a_bridge_is_one_for_ip_and_starts_down() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn ports_are_what_the_bridge_tool_shows() {
     passes_for_all(
         r#"
@@ -39,7 +39,7 @@ fn ports_are_what_the_bridge_tool_shows() {
     );
 }
 
-#[test]
+#[trial(ip, ping)]
 fn hosts_on_a_bridge_reach_each_other() {
     passes_for_all(
         r#"
@@ -67,7 +67,7 @@ fn hosts_on_a_bridge_reach_each_other() {
     );
 }
 
-#[test]
+#[trial]
 fn a_port_must_be_beside_its_bridge() {
     passes(
         r#"

@@ -45,7 +45,7 @@ let keys = ["kind", "message", "errno", "op", "object", "ns", "hints", "hint", "
 
 const LIB: &str = "fn fail() { up(\"nope\") }\n";
 
-#[test]
+#[trial]
 fn every_source_of_an_error_has_every_key() {
     let text = format!(
         r#"{}
@@ -64,7 +64,7 @@ for source in sources {{
     Shell::new().script(&text).file("lib.rhai", LIB).run().success();
 }
 
-#[test]
+#[trial]
 fn a_catch_gets_the_same_keys() {
     let text = format!(
         r#"{}
@@ -80,7 +80,7 @@ for source in sources.filter(|source| source[2] != "script") {{
     Shell::new().script(&text).file("lib.rhai", LIB).run().success();
 }
 
-#[test]
+#[trial]
 fn an_error_names_the_operation_that_was_asked_for() {
     passes_for_all(
         r#"

@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes, passes_for_all};
 
-#[test]
+#[trial(iptables)]
 fn an_empty_one_prints_what_iptables_prints() {
     passes_for_all(
         r#"
@@ -14,7 +14,7 @@ fn an_empty_one_prints_what_iptables_prints() {
     );
 }
 
-#[test]
+#[trial(nft)]
 fn rules_of_nft() {
     let out = Shell::new()
         .script(
@@ -45,7 +45,7 @@ fn rules_of_nft() {
     assert_eq!(ours, serde_json::json!([count("in"), count("side")]));
 }
 
-#[test]
+#[trial(iptables)]
 fn rules_of_iptables() {
     passes(
         r#"
@@ -65,7 +65,7 @@ fn rules_of_iptables() {
     );
 }
 
-#[test]
+#[trial(nft)]
 fn counters_count_what_passed() {
     passes_for_all(
         r#"

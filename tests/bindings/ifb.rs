@@ -3,7 +3,7 @@
 use crate::common::passes_for_all;
 
 /// `a <-> b`: what arrives at `b` passes `ifb0` first, which counts it.
-#[test]
+#[trial(ip, tc, ifb)]
 fn incoming_packets_pass_it() {
     passes_for_all(
         r#"

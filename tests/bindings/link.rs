@@ -32,7 +32,7 @@ fn reading(text: &str) -> Shell {
     Shell::new().reading(&(SAME.to_owned() + text))
 }
 
-#[test]
+#[trial(ip)]
 fn lo_is_what_ip_says_down_and_up() {
     for user in [0, NOBODY] {
         let shell = reading(
@@ -53,7 +53,7 @@ fn lo_is_what_ip_says_down_and_up() {
     }
 }
 
-#[test]
+#[trial(ip)]
 fn cables_in_every_state_are_what_ip_says() {
     reading(
         r#"
@@ -77,7 +77,7 @@ fn cables_in_every_state_are_what_ip_says() {
     .success();
 }
 
-#[test]
+#[trial(ip)]
 fn a_list_has_them_all() {
     passes(
         r#"
@@ -97,7 +97,7 @@ fn a_list_has_them_all() {
     );
 }
 
-#[test]
+#[trial]
 fn a_missing_link_is_named_with_its_namespace() {
     passes(
         r#"
@@ -115,7 +115,7 @@ fn a_missing_link_is_named_with_its_namespace() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn mtu_and_name_are_what_the_kernel_took() {
     passes_for_all(
         r#"
@@ -136,7 +136,7 @@ fn mtu_and_name_are_what_the_kernel_took() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_move_takes_state_addresses_and_routes() {
     passes_for_all(
         r#"
@@ -171,7 +171,7 @@ fn a_move_takes_state_addresses_and_routes() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_move_by_pid_goes_where_the_process_is() {
     passes_for_all(
         r#"
@@ -190,7 +190,7 @@ fn a_move_by_pid_goes_where_the_process_is() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_move_onto_a_taken_name_is_eexist_and_changes_nothing() {
     passes(
         r#"
@@ -205,7 +205,7 @@ fn a_move_onto_a_taken_name_is_eexist_and_changes_nothing() {
     );
 }
 
-#[test]
+#[trial]
 fn lo_stays_where_it_is() {
     passes(
         r#"
@@ -219,7 +219,7 @@ fn lo_stays_where_it_is() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn deleting_one_end_takes_the_other() {
     passes_for_all(
         r#"
@@ -234,7 +234,7 @@ fn deleting_one_end_takes_the_other() {
     );
 }
 
-#[test]
+#[trial]
 fn info_is_a_snapshot() {
     passes(
         r#"
@@ -247,7 +247,7 @@ fn info_is_a_snapshot() {
     );
 }
 
-#[test]
+#[trial]
 fn allow_host_device_is_for_host_mode() {
     passes(r#"allow_host_device("lo"); up("lo"); check ping("127.0.0.1").ok;"#);
 }

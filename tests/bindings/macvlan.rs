@@ -2,7 +2,7 @@
 
 use crate::common::passes_for_all;
 
-#[test]
+#[trial(ip, macvlan)]
 fn every_mode_is_what_ip_says() {
     passes_for_all(
         r#"
@@ -23,7 +23,7 @@ fn every_mode_is_what_ip_says() {
 }
 
 /// `a (m0 on eth0) <-> b (m1 on eth0)`
-#[test]
+#[trial(macvlan)]
 fn two_of_one_link_reach_each_other() {
     passes_for_all(
         r#"
@@ -40,7 +40,7 @@ fn two_of_one_link_reach_each_other() {
     );
 }
 
-#[test]
+#[trial(macvlan)]
 fn mistakes_say_what_is_wrong() {
     passes_for_all(
         r#"

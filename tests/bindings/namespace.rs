@@ -13,7 +13,7 @@ const KINDS: [(&str, &str); 8] = [
     ("uts", "uts"),
 ];
 
-#[test]
+#[trial]
 fn a_list_is_what_readlink_says() {
     passes_for_all(
         r#"
@@ -37,7 +37,7 @@ fn a_list_is_what_readlink_says() {
     );
 }
 
-#[test]
+#[trial]
 fn same_ns_compares_every_kind() {
     passes_for_all(
         r#"
@@ -56,7 +56,7 @@ fn same_ns_compares_every_kind() {
     );
 }
 
-#[test]
+#[trial]
 fn each_kind_alone_is_new_inside_and_nothing_else_is() {
     // In one script for each user: (kind, file in /proc/PID/ns).
     let list = KINDS.map(|(kind, file)| format!("[\"{kind}\", \"{file}\"]")).join(", ");
@@ -81,7 +81,7 @@ fn each_kind_alone_is_new_inside_and_nothing_else_is() {
     );
 }
 
-#[test]
+#[trial(ip, hostname)]
 fn all_kinds_together() {
     passes_for_all(
         r#"
@@ -104,7 +104,7 @@ fn all_kinds_together() {
     );
 }
 
-#[test]
+#[trial(mount)]
 fn a_sandbox_keeps_what_programs_do_in_it() {
     passes_for_all(
         r#"
@@ -119,7 +119,7 @@ fn a_sandbox_keeps_what_programs_do_in_it() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn nsenter_goes_where_the_process_is() {
     passes_for_all(
         r#"
@@ -145,7 +145,7 @@ fn nsenter_goes_where_the_process_is() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn an_open_descriptor_keeps_a_deleted_namespace_alive() {
     passes_for_all(
         r#"
@@ -170,12 +170,12 @@ fn an_open_descriptor_keeps_a_deleted_namespace_alive() {
     );
 }
 
-#[test]
+#[trial]
 fn without_hold_the_cable_goes_with_the_namespace() {
     passes("let ns1 = netns(\"netns1\"); let c = veth(\"veth0\", ns1, \"veth1\"); delete(ns1); wait_gone(c.a);");
 }
 
-#[test]
+#[trial]
 fn a_list_prints_as_ls_does() {
     let out = Shell::new().script("print(ns_list(1)); print(exec(\"ls -l /proc/1/ns\"));").run().success();
     let arrows: Vec<_> = out.text().lines().filter_map(|line| line.split_once(" -> ")).map(|(_, to)| to).collect();

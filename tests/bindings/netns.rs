@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes, passes_for_all};
 
-#[test]
+#[trial(ip)]
 fn ip_netns_sees_what_netns_made() {
     let out = Shell::new()
         .script(r#"let a = netns("red"); let b = netns("blue"); print(exec("ip -j netns list").stdout);"#)
@@ -14,7 +14,7 @@ fn ip_netns_sees_what_netns_made() {
     assert_eq!(names, ["blue", "red"]);
 }
 
-#[test]
+#[trial(ip)]
 fn netns_list_sees_what_ip_netns_made() {
     passes_for_all(
         r#"
@@ -30,7 +30,7 @@ fn netns_list_sees_what_ip_netns_made() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_listing_prints_as_ip_netns_list_does() {
     passes(
         r#"
@@ -46,7 +46,7 @@ fn a_listing_prints_as_ip_netns_list_does() {
     );
 }
 
-#[test]
+#[trial]
 fn the_inode_is_that_of_the_mounted_file() {
     passes_for_all(
         r#"
@@ -57,7 +57,7 @@ fn the_inode_is_that_of_the_mounted_file() {
     );
 }
 
-#[test]
+#[trial]
 fn the_second_of_a_name_is_eexist() {
     passes(
         r#"
@@ -77,7 +77,7 @@ fn the_second_of_a_name_is_eexist() {
     );
 }
 
-#[test]
+#[trial]
 fn a_namespace_without_a_name_is_in_no_list() {
     passes_for_all(
         r#"
@@ -91,7 +91,7 @@ fn a_namespace_without_a_name_is_in_no_list() {
     );
 }
 
-#[test]
+#[trial]
 fn opening_what_is_not_there_says_so() {
     passes(
         r#"
@@ -101,7 +101,7 @@ fn opening_what_is_not_there_says_so() {
     );
 }
 
-#[test]
+#[trial]
 fn two_handles_of_one_namespace_are_equal() {
     passes(
         r#"
@@ -117,7 +117,7 @@ fn two_handles_of_one_namespace_are_equal() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn holders_are_what_proc_shows() {
     passes_for_all(
         r#"
@@ -136,7 +136,7 @@ fn holders_are_what_proc_shows() {
     );
 }
 
-#[test]
+#[trial(ip, mount)]
 fn delete_reports_who_still_holds_it() {
     passes_for_all(
         r#"
@@ -161,7 +161,7 @@ fn delete_reports_who_still_holds_it() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn delete_of_a_namespace_that_nobody_holds_ends_it_and_its_cables() {
     passes_for_all(
         r#"
@@ -178,7 +178,7 @@ fn delete_of_a_namespace_that_nobody_holds_ends_it_and_its_cables() {
     );
 }
 
-#[test]
+#[trial]
 fn a_deleted_handle_says_that_it_was_deleted() {
     passes(
         r#"
@@ -197,7 +197,7 @@ fn a_deleted_handle_says_that_it_was_deleted() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn the_host_cannot_be_deleted() {
     passes(
         r#"
@@ -208,7 +208,7 @@ fn the_host_cannot_be_deleted() {
     );
 }
 
-#[test]
+#[trial]
 fn wait_gone_gives_up_in_time() {
     passes(
         r#"
@@ -219,7 +219,7 @@ fn wait_gone_gives_up_in_time() {
     );
 }
 
-#[test]
+#[trial]
 fn within_is_left_by_every_way_out() {
     passes_for_all(
         r#"
@@ -258,7 +258,7 @@ fn within_is_left_by_every_way_out() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn within_nests_and_reaches_into_functions_and_closures() {
     passes(
         r#"

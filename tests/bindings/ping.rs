@@ -27,7 +27,7 @@ fn on(topology: &str, text: &str) {
     passes_for_all(&(topology.replace('\n', " ") + text));
 }
 
-#[test]
+#[trial(ping)]
 fn both_families_answer_and_the_real_ping_agrees() {
     on(
         CABLE,
@@ -49,7 +49,7 @@ fn both_families_answer_and_the_real_ping_agrees() {
     );
 }
 
-#[test]
+#[trial(nft)]
 fn count_interval_and_size_are_what_goes_over_the_cable() {
     on(
         CABLE,
@@ -74,7 +74,7 @@ fn count_interval_and_size_are_what_goes_over_the_cable() {
     );
 }
 
-#[test]
+#[trial(ping)]
 fn without_a_route_the_network_is_unreachable() {
     passes_for_all(
         r#"
@@ -94,7 +94,7 @@ fn without_a_route_the_network_is_unreachable() {
     );
 }
 
-#[test]
+#[trial]
 fn nobody_with_that_address_is_host_unreachable() {
     on(
         CABLE,
@@ -107,7 +107,7 @@ fn nobody_with_that_address_is_host_unreachable() {
     );
 }
 
-#[test]
+#[trial(ping, nft)]
 fn a_rule_that_drops_is_a_timeout() {
     on(
         CABLE,
@@ -121,7 +121,7 @@ fn a_rule_that_drops_is_a_timeout() {
     );
 }
 
-#[test]
+#[trial(nft)]
 fn a_rule_that_rejects_is_named() {
     on(
         CABLE,
@@ -134,7 +134,7 @@ fn a_rule_that_rejects_is_named() {
     );
 }
 
-#[test]
+#[trial]
 fn a_small_ttl_ends_at_the_router() {
     on(
         ROUTER,
@@ -152,7 +152,7 @@ fn a_small_ttl_ends_at_the_router() {
     );
 }
 
-#[test]
+#[trial(ip, ping)]
 fn a_link_local_address_wants_its_link() {
     on(
         CABLE,
@@ -169,7 +169,7 @@ fn a_link_local_address_wants_its_link() {
     );
 }
 
-#[test]
+#[trial(ping)]
 fn a_report_prints_as_ping_does() {
     let out = Shell::new()
         .script(
@@ -195,7 +195,7 @@ fn a_report_prints_as_ping_does() {
         .stdout("ping: connect: Network is unreachable\n");
 }
 
-#[test]
+#[trial]
 fn options_are_checked() {
     passes(
         r#"
@@ -209,7 +209,7 @@ fn options_are_checked() {
     );
 }
 
-#[test]
+#[trial]
 fn pingall_asks_everybody_and_says_who_is_missing() {
     passes_for_all(
         r#"
@@ -229,7 +229,7 @@ fn pingall_asks_everybody_and_says_who_is_missing() {
 }
 
 /// What was asked while the cable carried nothing is forgotten when it does: or the next ping would wait a second.
-#[test]
+#[trial(ip)]
 fn a_cable_that_comes_up_has_no_unresolved_neighbours() {
     Shell::new()
         .script(

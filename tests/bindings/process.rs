@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes, passes_for_all};
 
-#[test]
+#[trial]
 fn words_are_split_as_a_shell_does_and_no_shell_runs() {
     passes_for_all(
         r#"
@@ -17,7 +17,7 @@ fn words_are_split_as_a_shell_does_and_no_shell_runs() {
     );
 }
 
-#[test]
+#[trial]
 fn exit_codes_and_signals() {
     passes_for_all(
         r#"
@@ -33,7 +33,7 @@ fn exit_codes_and_signals() {
     );
 }
 
-#[test]
+#[trial]
 fn a_program_that_is_not_there_says_so() {
     passes(
         r#"
@@ -47,7 +47,7 @@ fn a_program_that_is_not_there_says_so() {
     );
 }
 
-#[test]
+#[trial]
 fn stdin_is_given_and_otherwise_empty() {
     passes(
         r#"
@@ -62,7 +62,7 @@ fn stdin_is_given_and_otherwise_empty() {
     );
 }
 
-#[test]
+#[trial]
 fn much_output_is_captured_whole() {
     passes_for_all(
         r#"
@@ -72,7 +72,7 @@ fn much_output_is_captured_whole() {
     );
 }
 
-#[test]
+#[trial]
 fn output_that_is_no_text_does_not_harm() {
     passes(
         r#"
@@ -82,7 +82,7 @@ fn output_that_is_no_text_does_not_harm() {
     );
 }
 
-#[test]
+#[trial]
 fn a_timeout_ends_the_whole_process_group() {
     passes_for_all(
         r#"
@@ -93,7 +93,7 @@ fn a_timeout_ends_the_whole_process_group() {
     );
 }
 
-#[test]
+#[trial]
 fn a_grandchild_that_keeps_the_pipe_is_not_waited_for() {
     passes_for_all(
         r#"
@@ -105,7 +105,7 @@ fn a_grandchild_that_keeps_the_pipe_is_not_waited_for() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn a_program_sees_its_namespace_and_no_descriptor_of_ours() {
     passes_for_all(
         r#"
@@ -123,7 +123,7 @@ fn a_program_sees_its_namespace_and_no_descriptor_of_ours() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn start_returns_at_once_with_a_handle() {
     passes_for_all(
         r#"
@@ -147,7 +147,7 @@ fn start_returns_at_once_with_a_handle() {
     );
 }
 
-#[test]
+#[trial]
 fn what_a_background_program_writes_is_kept() {
     passes(
         r#"
@@ -163,7 +163,7 @@ fn what_a_background_program_writes_is_kept() {
     );
 }
 
-#[test]
+#[trial]
 fn signals_have_names() {
     passes(
         r#"
@@ -186,7 +186,7 @@ fn signals_have_names() {
     );
 }
 
-#[test]
+#[trial]
 fn zombies_do_not_stay() {
     passes(
         r#"
@@ -197,7 +197,7 @@ fn zombies_do_not_stay() {
     );
 }
 
-#[test]
+#[trial(setsid)]
 fn everything_ends_with_the_script() {
     // `run` waits until no process with its tag is left.
     Shell::new()
@@ -208,7 +208,7 @@ fn everything_ends_with_the_script() {
         .success();
 }
 
-#[test]
+#[trial]
 fn output_prints_what_the_program_wrote() {
     Shell::new()
         .script(r#"print(exec(["sh", "-c", "echo a; echo b >&2"])); print(exec("true"));"#)

@@ -2,7 +2,7 @@
 
 use crate::common::{passes, passes_for_all};
 
-#[test]
+#[trial(ip)]
 fn routes_are_what_ip_route_shows() {
     passes_for_all(
         r#"
@@ -31,7 +31,7 @@ fn routes_are_what_ip_route_shows() {
     );
 }
 
-#[test]
+#[trial]
 fn a_table_prints_as_route_n_does() {
     passes(
         r#"
@@ -48,7 +48,7 @@ Destination     Gateway         Genmask         Flags Metric Ref    Use Iface
     );
 }
 
-#[test]
+#[trial(ip)]
 fn ipv6_routes() {
     passes_for_all(
         r#"
@@ -70,7 +70,7 @@ fn ipv6_routes() {
     );
 }
 
-#[test]
+#[trial]
 fn a_route_that_is_there_is_eexist_and_one_that_is_not_is_esrch() {
     passes(
         r#"
@@ -96,7 +96,7 @@ fn a_route_that_is_there_is_eexist_and_one_that_is_not_is_esrch() {
     );
 }
 
-#[test]
+#[trial(ip, ping)]
 fn a_packet_takes_the_route() {
     passes_for_all(
         r#"

@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes};
 
-#[test]
+#[trial]
 fn attempt_gives_the_value_or_the_error() {
     passes(
         r#"
@@ -18,7 +18,7 @@ fn attempt_gives_the_value_or_the_error() {
     );
 }
 
-#[test]
+#[trial]
 fn an_error_knows_where_it_happened() {
     passes(
         r#"
@@ -33,7 +33,7 @@ fn an_error_knows_where_it_happened() {
     );
 }
 
-#[test]
+#[trial]
 fn expect_error_fails_when_nothing_fails() {
     passes(
         r#"
@@ -43,7 +43,7 @@ fn expect_error_fails_when_nothing_fails() {
     );
 }
 
-#[test]
+#[trial]
 fn wait_until_waits_and_gives_up() {
     passes(
         r#"
@@ -60,7 +60,7 @@ fn wait_until_waits_and_gives_up() {
     );
 }
 
-#[test]
+#[trial]
 fn check_fails_with_both_sides() {
     passes(
         r#"
@@ -94,7 +94,7 @@ fn check_fails_with_both_sides() {
     );
 }
 
-#[test]
+#[trial]
 fn args_are_the_words_after_the_script() {
     Shell::new()
         .script("print(args());")
@@ -105,7 +105,7 @@ fn args_are_the_words_after_the_script() {
     Shell::new().script("print(args().len());").run().success().stdout("0\n");
 }
 
-#[test]
+#[trial]
 fn sleep_takes_durations() {
     passes(
         r#"

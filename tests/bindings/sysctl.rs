@@ -2,7 +2,7 @@
 
 use crate::common::{passes, passes_for_all};
 
-#[test]
+#[trial(sysctl)]
 fn a_setting_is_what_proc_shows_in_that_namespace_only() {
     passes_for_all(
         r#"
@@ -22,7 +22,7 @@ fn a_setting_is_what_proc_shows_in_that_namespace_only() {
     );
 }
 
-#[test]
+#[trial(sysctl)]
 fn text_and_several_numbers() {
     passes(
         r#"
@@ -39,7 +39,7 @@ fn text_and_several_numbers() {
     );
 }
 
-#[test]
+#[trial]
 fn only_the_network_stack_can_be_set() {
     passes(
         r#"
@@ -62,7 +62,7 @@ fn only_the_network_stack_can_be_set() {
     );
 }
 
-#[test]
+#[trial]
 fn what_belongs_to_the_kernel_is_read_only_for_programs_too() {
     passes(
         r#"

@@ -2,7 +2,7 @@
 
 use crate::common::{Shell, passes, passes_for_all};
 
-#[test]
+#[trial(ip)]
 fn both_ends_here() {
     let out = Shell::new()
         .script(r#"let c = veth("veth0", "veth1"); print(exec("ip -j -d link").stdout); print(`[${c.a.index}, ${c.b.index}]`);"#)
@@ -17,7 +17,7 @@ fn both_ends_here() {
     assert!(a.get("link_netnsid").is_none());
 }
 
-#[test]
+#[trial(ip)]
 fn each_end_where_it_was_placed() {
     passes_for_all(
         r#"
@@ -44,7 +44,7 @@ fn each_end_where_it_was_placed() {
     );
 }
 
-#[test]
+#[trial]
 fn the_first_packet_after_up_arrives() {
     passes_for_all(
         r#"
@@ -62,7 +62,7 @@ fn the_first_packet_after_up_arrives() {
     );
 }
 
-#[test]
+#[trial(ip)]
 fn the_second_of_a_name_is_eexist() {
     passes(
         r#"
@@ -81,7 +81,7 @@ fn the_second_of_a_name_is_eexist() {
     );
 }
 
-#[test]
+#[trial]
 fn printing_a_cable_shows_both_ends() {
     passes(
         r#"

@@ -68,12 +68,12 @@ const STEPS: &str = r#"
     check netns_list().is_empty && !("veth0" in links());
 "#;
 
-#[test]
+#[trial]
 fn every_step_of_it() {
     passes_for_all(STEPS);
 }
 
-#[test]
+#[trial]
 fn it_needs_no_helper_program() {
     for user in [None, Some(NOBODY)] {
         let shell = Shell::new().script(STEPS).env("PATH", "");
@@ -82,7 +82,7 @@ fn it_needs_no_helper_program() {
     }
 }
 
-#[test]
+#[trial(hostname)]
 fn processes_and_all_kinds() {
     passes_for_all(
         r#"
@@ -104,7 +104,7 @@ fn processes_and_all_kinds() {
     );
 }
 
-#[test]
+#[trial(ip, ping)]
 fn the_real_tools_agree() {
     passes_for_all(
         r#"

@@ -13,6 +13,14 @@ pub(crate) struct Function {
     pub(crate) doc: String,
 }
 
+impl Function {
+    /// The kernel features that its text says it needs.
+    pub(crate) fn features(&self) -> Vec<String> {
+        let needs = self.doc.lines().filter_map(|line| line.strip_prefix("Needs `"));
+        needs.flat_map(|rest| rest.split('`').step_by(2)).map(str::to_owned).collect()
+    }
+}
+
 /// One parameter.
 #[derive(Debug)]
 pub(crate) struct Parameter {

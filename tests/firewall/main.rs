@@ -1,62 +1,30 @@
 //! The packet filter: rules loaded by `iptables` and `nft`, read back and compared with what those say.
 //!
-//! A trial has a network namespace of its own, in a user and mount namespace of this program: the machine's rules, and its
-//! `/run`, are not touched.
+//! Each trial has user, network and mount namespaces of its own: the rules of the machine, and its `/run`, where
+//! `iptables-legacy` keeps a lock, are not touched.
 
 #![allow(clippy::disallowed_methods, reason = "the trials enter namespaces and start the tools they compare with")]
 #![allow(clippy::unwrap_used, reason = "a trial fails by panicking")]
 
-use std::fs;
+#[macro_use]
+extern crate nslab_trial;
+
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::process::{Command, ExitCode, Stdio};
 
-use libtest_mimic::{Arguments, Trial};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
-use nix::unistd::{getgid, getuid};
 use stdlib::net::firewall::{Firewall, Message, read};
 
+#[path = "../common/trials/mod.rs"]
+#[allow(dead_code, reason = "trials that have the program use more of it")]
+mod common;
 mod trials;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    if !arguments.list {
-        // Before any thread exists: a user namespace is made for a whole process.
-        seclude();
-    }
-    let trials = trials::ALL.iter().map(|&(name, needs, trial)| {
-        let there = needs.split(' ').filter(|tool| !tool.is_empty()).all(is_there);
-        let run = move || {
-            // This thread, and what it starts, move; the thread runs further trials only after moving again.
-            unshare(CloneFlags::CLONE_NEWNET).unwrap();
-            trial();
-            Ok(())
-        };
-        let kind = if there { String::new() } else { format!("needs {needs}") };
-        Trial::test(name, run).with_ignored_flag(!there).with_kind(kind)
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-/// Makes a user namespace in which we are root, with a `/run` of its own: `iptables-legacy` keeps a lock there.
-fn seclude() {
-    let (user, group) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).expect("user namespaces are not forbidden");
-    fs::write("/proc/self/setgroups", "deny").unwrap();
-    fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
-    fs::write("/proc/self/gid_map", format!("0 {group} 1")).unwrap();
-    let none: Option<&str> = None;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).unwrap();
-}
-
-/// Whether there is such a program.
-fn is_there(tool: &str) -> bool {
-    Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    common::main()
 }
 
 /// Runs a program in the namespace of the trial and returns what it printed.
@@ -95,7 +63,7 @@ pub(crate) fn firewall() -> Firewall {
     read(|message| dump(&socket, message)).unwrap()
 }
 
-/// Reads, and shows every request with its replies to `seen`.
+/// Reads the rules, and passes every request with its replies to `seen`.
 pub(crate) fn dump_with(mut seen: impl FnMut(&Message, &[Message])) -> Firewall {
     let socket = Socket::new(NETLINK_NETFILTER).unwrap();
     let dump = |message: Message| dump(&socket, message.clone()).inspect(|replies| seen(&message, replies));
@@ -116,7 +84,7 @@ pub(crate) fn legacy_info(table: &str) -> Option<[u8; 84]> {
     (code == 0).then_some(info)
 }
 
-/// The smallest caller there can be: one request, replies until the kernel says done.
+/// Sends one request and collects the replies until the kernel says done.
 fn dump(socket: &Socket, message: Message) -> Result<Vec<Message>, String> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;

@@ -4,32 +4,6 @@ use stdlib::net::firewall::{LEGACY_UNTOUCHED, Message, Rule, legacy_entries, rea
 
 use crate::{dump_with, firewall, legacy_info, run};
 
-/// Name, programs it needs, what it does.
-type Trial = (&'static str, &'static str, fn());
-
-pub(crate) const ALL: &[Trial] = &[
-    ("an_empty_namespace_prints_what_iptables_prints", "iptables", empty),
-    ("iptables_filter_prints_what_iptables_prints", "iptables", iptables_filter),
-    ("iptables_without_an_input_chain", "iptables", iptables_missing_chain),
-    ("iptables_nat_and_mangle", "iptables", iptables_nat_and_mangle),
-    ("ip6tables", "ip6tables", ip6tables),
-    ("iptables_rules_in_nft_words", "iptables nft", iptables_in_nft_words),
-    ("unknown_xt_extensions_name_themselves", "iptables", unknown_xt),
-    ("nft_inet", "nft", nft_inet),
-    ("nft_ip", "nft", nft_ip),
-    ("nft_nat", "nft", nft_nat),
-    ("nft_other_families", "nft", nft_other_families),
-    ("columns", "nft", columns),
-    ("hooks_and_heading", "nft", hooks),
-    ("an_nft_table_called_filter_is_not_iptables", "iptables nft", not_iptables),
-    ("counters_count", "iptables", counters),
-    ("legacy_is_invisible", "iptables-legacy", legacy),
-    ("many_rules", "nft", many),
-    ("a_name_cannot_forge_a_line", "iptables", forged),
-    ("legacy_tables_count_their_entries", "iptables-legacy", legacy_counts),
-    ("damaged_answers_do_not_panic", "iptables nft", damaged),
-];
-
 /// What `iptables -L -n` prints, with names instead of protocol numbers: only release 1.8.9 prints numbers.
 fn iptables(arguments: &str) -> String {
     let printed = run(&format!("iptables {arguments}"), "");
@@ -56,7 +30,8 @@ fn same(ours: &str, theirs: &str) {
     assert_eq!(ours, theirs);
 }
 
-fn empty() {
+#[trial(user_namespace, iptables)]
+fn an_empty_namespace_prints_what_iptables_prints() {
     let ours = firewall();
     assert!(ours.tables.is_empty());
     // Before `iptables` is asked: asking may create the tables.
@@ -114,18 +89,21 @@ fn load(rules: &str) {
     }
 }
 
-fn iptables_filter() {
+#[trial(user_namespace, iptables)]
+fn iptables_filter_prints_what_iptables_prints() {
     load(FILTER);
     same(&firewall().to_string(), &iptables("-L -n"));
 }
 
-fn iptables_missing_chain() {
+#[trial(user_namespace, iptables)]
+fn iptables_without_an_input_chain() {
     load("-A OUTPUT -d 10.0.0.1 -j DROP");
     assert_eq!(firewall().tables[0].chains.len(), 1);
     same(&firewall().to_string(), &iptables("-L -n"));
 }
 
 /// The rules of `table` of ours, in the order iptables lists the chains, as `iptables -L -n` shows them.
+#[trial(user_namespace, iptables)]
 fn iptables_nat_and_mangle() {
     load(
         "-t nat -A POSTROUTING -o eth0 -j MASQUERADE
@@ -149,6 +127,7 @@ fn iptables_nat_and_mangle() {
     same(mangle, &iptables("-t mangle -L -n"));
 }
 
+#[trial(user_namespace, ip6tables)]
 fn ip6tables() {
     run("ip6tables -A INPUT -p icmpv6 --icmpv6-type echo-request -s fe80::/10 -j REJECT", "");
     run("ip6tables -A INPUT -p tcp --dport 22 ! -d 2001:db8::1 -j ACCEPT", "");
@@ -199,7 +178,8 @@ fn same_rules(other: &[(&str, &str)]) {
     }
 }
 
-fn iptables_in_nft_words() {
+#[trial(user_namespace, iptables, nft)]
+fn iptables_rules_in_nft_words() {
     load(FILTER);
     let theirs = |words: &str| words.replace("  ", " ").replace("tcp tcp", "tcp").replace("udp udp", "udp");
     let (ours, nft) = (our_rules(), nft_rules());
@@ -218,7 +198,8 @@ fn iptables_in_nft_words() {
     assert!(checked > 25, "{checked}");
 }
 
-fn unknown_xt() {
+#[trial(user_namespace, iptables)]
+fn unknown_xt_extensions_name_themselves() {
     load(
         "-A INPUT -m length --length 100:200 -j DROP\n-A INPUT -p tcp -m connlimit --connlimit-above 5 -j NFQUEUE --queue-num 3",
     );
@@ -308,11 +289,13 @@ table inet filter {
 }
 "#;
 
+#[trial(user_namespace, nft)]
 fn nft_inet() {
     run("nft -f -", INET);
     same_rules(&[]);
 }
 
+#[trial(user_namespace, nft)]
 fn nft_ip() {
     run(
         "nft -f -",
@@ -369,6 +352,7 @@ table ip t {
     same_rules(&[("icmp code host-unreachable", "icmp code 1")]);
 }
 
+#[trial(user_namespace, nft)]
 fn nft_nat() {
     run(
         "nft -f -",
@@ -403,6 +387,7 @@ table inet nat {
     assert_eq!((rules[0].target.as_str(), rules[0].extra.as_str()), ("DNAT", "tcp dport 80 to 10.0.0.1:8080"));
 }
 
+#[trial(user_namespace, nft)]
 fn nft_other_families() {
     run(
         "nft -f -",
@@ -433,6 +418,7 @@ table netdev n { chain i { type filter hook ingress device lo priority 0;
     same_rules(&[]);
 }
 
+#[trial(user_namespace, nft)]
 fn columns() {
     run(
         "nft -f -",
@@ -480,7 +466,8 @@ target     prot opt source               destination
     );
 }
 
-fn hooks() {
+#[trial(user_namespace, nft)]
+fn hooks_and_heading() {
     run(
         "nft -f -",
         r"
@@ -513,7 +500,8 @@ table arp a { chain o { type filter hook output priority 0; }; }
     assert_eq!(route.chains[0].hook.as_ref().unwrap().kind, "route");
 }
 
-fn not_iptables() {
+#[trial(user_namespace, iptables, nft)]
+fn an_nft_table_called_filter_is_not_iptables() {
     run("nft -f -", "table ip filter { chain input { type filter hook input priority 0; tcp dport 22 drop; }; }");
     let printed = firewall().to_string();
     assert!(printed.contains("\nTable ip filter\nChain input (hook input, priority 0, policy ACCEPT)\n"), "{printed}");
@@ -523,7 +511,8 @@ fn not_iptables() {
     );
 }
 
-fn counters() {
+#[trial(user_namespace, iptables, ip, ping)]
+fn counters_count() {
     run("ip link set lo up", "");
     load("-A INPUT -p icmp -j ACCEPT");
     run("ping -c 2 -i 0.01 -q 127.0.0.1", "");
@@ -532,18 +521,21 @@ fn counters() {
     assert_eq!((rule.packets, rule.bytes), (Some(4), Some(336)));
 }
 
-fn legacy() {
+#[trial(user_namespace, iptables-legacy)]
+fn legacy_is_invisible() {
     run("iptables-legacy -A INPUT -j DROP", "");
     assert!(firewall().tables.is_empty());
 }
 
-fn forged() {
+#[trial(user_namespace, iptables)]
+fn a_name_cannot_forge_a_line() {
     run("iptables -A INPUT -j LOG --log-prefix \"a\u{1b}[2J\" -m comment --comment \"b\rc\"", "");
     let printed = firewall().to_string();
     assert!(printed.contains("/* b\u{fffd}c */ LOG flags 0 level 4 prefix \"a\u{fffd}[2J\"\n"), "{printed}");
 }
 
-fn many() {
+#[trial(user_namespace, nft)]
+fn many_rules() {
     run("nft -f -", "add table ip t\nadd chain ip t c\n");
     // In portions: without the machine's own rights nft cannot ask for a larger buffer.
     for portion in 0..10 {
@@ -555,7 +547,8 @@ fn many() {
     assert_eq!(our_rules().len(), 2000);
 }
 
-fn legacy_counts() {
+#[trial(user_namespace, iptables-legacy)]
+fn legacy_tables_count_their_entries() {
     for (table, untouched) in LEGACY_UNTOUCHED {
         // A kernel without that table answers ENOENT.
         if let Some(info) = legacy_info(table) {
@@ -570,7 +563,8 @@ fn legacy_counts() {
 }
 
 /// Real answers of the kernel, then with a bit turned, a byte replaced, or cut short.
-fn damaged() {
+#[trial(user_namespace, iptables, nft)]
+fn damaged_answers_do_not_panic() {
     run("nft -f -", INET);
     load(FILTER);
     let mut recorded: Vec<(Message, Vec<Message>)> = Vec::new();

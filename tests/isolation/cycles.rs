@@ -1,6 +1,6 @@
 //! What comes and goes leaves nothing behind in a process that lives on.
 
-use super::tools::{in_counted_user_namespace, run, stdout};
+use crate::common::{run, stdout};
 
 /// Counts of the interpreter's own: descriptors, threads, mounts, namespaces of the lab, processes of the lab.
 ///
@@ -47,11 +47,8 @@ fn measure(what: &str, body: &str) {
     println!("{what} in {:.1?}: {}", begin.elapsed(), output.trim().replace('\n', ", "));
 }
 
-pub(crate) fn namespaces() {
-    in_counted_user_namespace("namespaces");
-}
-
-pub(crate) fn namespaces_role() {
+#[trial(user_namespace)]
+fn ten_thousand_namespaces_come_and_go() {
     measure(
         "10,000 namespaces with a cable",
         r#"
@@ -71,11 +68,8 @@ same_again(at_first, before);
     );
 }
 
-pub(crate) fn processes() {
-    in_counted_user_namespace("processes");
-}
-
-pub(crate) fn processes_role() {
+#[trial(user_namespace)]
+fn processes_sandboxes_and_pings_come_and_go() {
     measure(
         "200 programs run, 500 started and waited for, 50 sandboxes, 200 pings",
         r#"

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
 
-use super::tools::{TAG, both, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
+use crate::common::{NSLAB, TAG, both, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
 
 /// A lab that is busy until somebody ends it.
 const BUSY: &str = r#"start(netns("n"), ["sh", "-c", "sleep 100 & sleep 100"]); exec(unshare(["pid", "mount"]), "true"); sleep("100s")"#;
@@ -57,7 +57,8 @@ impl Running {
     }
 }
 
-pub(crate) fn of_the_front() {
+#[trial]
+fn each_death_of_the_front_ends_all() {
     for (signal, code) in [
         (Signal::SIGTERM, Some(143)),
         (Signal::SIGHUP, Some(129)),
@@ -74,7 +75,8 @@ pub(crate) fn of_the_front() {
     }
 }
 
-pub(crate) fn of_the_others() {
+#[trial]
+fn each_death_of_keeper_and_interpreter_ends_all() {
     for who in ["keeper", "interpreter"] {
         let running = Running::busy(who);
         send(if who == "keeper" { running.keeper } else { running.interpreter }, Signal::SIGKILL);
@@ -84,7 +86,8 @@ pub(crate) fn of_the_others() {
     }
 }
 
-pub(crate) fn of_a_stopped_keeper() {
+#[trial]
+fn a_stopped_keeper_dies_with_the_front() {
     let running = Running::busy("stopped");
     send(running.keeper, Signal::SIGSTOP);
     send(running.front(), Signal::SIGKILL);
@@ -96,12 +99,13 @@ pub(crate) fn of_a_stopped_keeper() {
 /// The front's shell: signals that it ignores, or blocks, are passed on by `exec`.
 fn by_a_shell(setup: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]).arg(env!("CARGO_BIN_EXE_nslab"));
+    command.args(["-c", &format!("{setup}; exec \"$0\" \"$@\"")]).arg(NSLAB);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-pub(crate) fn ignored_signals() {
+#[trial]
+fn ignored_signals_stay_ignored() {
     // As `nohup` does it, and as a shell does it for its background.
     let script = r#"print("ready"); let p = start("sleep 0.4"); wait(p); print("survived")"#;
     let running = Running::start("ignored", by_a_shell("trap '' HUP INT QUIT").args(["-c", script]));
@@ -117,11 +121,12 @@ pub(crate) fn ignored_signals() {
     assert_eq!(both(&output), "40\n", "{}", output.status);
 }
 
-pub(crate) fn blocked_signals() {
+#[trial]
+fn blocked_signals_still_end_it() {
     // env(1) blocks them for us.
     let blocked = |signal: Signal| {
         let mut command = Command::new("env");
-        command.arg("--block-signal").arg(env!("CARGO_BIN_EXE_nslab")).args(["-c", BUSY]);
+        command.arg("--block-signal").arg(NSLAB).args(["-c", BUSY]);
         let running = Running::start(&format!("blocked-{signal}"), command.stdin(Stdio::null()).stderr(Stdio::null()));
         send(running.front(), signal);
         running.end().1.code()
@@ -137,7 +142,8 @@ fn modes(terminal: impl AsFd) -> Termios {
 
 /// Thirteen ways to die while the editor has the terminal in its raw mode. (PID 1 of a namespace, which the keeper is,
 /// takes no signal but SIGKILL that it did not ask for.)
-pub(crate) fn restore_the_terminal() {
+#[trial]
+fn the_terminal_is_restored() {
     use Signal::{SIGABRT, SIGHUP, SIGILL, SIGKILL, SIGQUIT, SIGTERM};
     let all = [SIGKILL, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL];
     let kinds = [("front", &all[..]), ("keeper", &[SIGKILL]), ("interpreter", &all)];
@@ -148,7 +154,7 @@ pub(crate) fn restore_the_terminal() {
         let same = || terminal.try_clone().unwrap();
         let home = tempfile::tempdir().unwrap();
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_nslab")]).env("TERM", "xterm").env("HOME", home.path());
+        command.args(["--ctty", NSLAB]).env("TERM", "xterm").env("HOME", home.path());
         command.env_remove("XDG_STATE_HOME");
         let tag = format!("terminal-{who}-{signal}");
         let running = Running::start(&tag, command.stdin(same()).stdout(same()).stderr(same()));

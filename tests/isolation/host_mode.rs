@@ -9,9 +9,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::kills::{Random, seed};
-use super::tools::{
-    Snapshot, TAG, assert_equal, both, children, feed, in_pretend_host, keeper_and_interpreter, nslab, processes,
-    scripts, sh, snapshot, stdout, tagged, wait_for, wait_until_none_has,
+use super::snapshot::{Snapshot, assert_equal, snapshot};
+use crate::common::{
+    NSLAB, Script, TAG, both, children, feed, keeper_and_interpreter, nslab, processes, sh, stdout, tagged, wait_for,
+    wait_until_none_has,
 };
 
 /// How many kills at random moments.
@@ -87,31 +88,25 @@ fn start(script: &str, tag: &str) -> Child {
     child
 }
 
-pub(crate) fn walkthrough() {
-    in_pretend_host("host-walkthrough");
-}
-
 /// The same script rootless, as root, and here. No `/run/netns` is there before, so none is there afterwards.
-pub(crate) fn walkthrough_role() {
+#[trial(pretend_host, nft, ps, hostname)]
+fn walkthrough_leaves_the_machine_equal() {
     sh("mkdir /run/mount"); // mount(8), which one of the scripts starts, keeps notes there
     let before = look_without_names();
     let mut passed = 0;
-    for script in scripts() {
-        let output = nslab().args(["--host", "run"]).arg(&script).output().unwrap();
-        let name = script.file_name().unwrap().to_string_lossy().into_owned();
-        // A lesson may want what a machine does not have: a loopback device that is down, a lab without names.
-        assert!(output.status.success() || name != "walkthrough.rhai", "{name}: {}", both(&output));
-        passed += usize::from(output.status.success());
-        // What programs make is theirs: no journal knows of it.
-        if fs::read_to_string(&script).unwrap().contains("ip netns add") {
+    let scripts = Script::runnable();
+    for script in &scripts {
+        let outcome = script.shell(&["--host", "run"]).run();
+        // A lesson may require what a machine does not have: a loopback device that is down, a lab without names.
+        assert!(outcome.succeeded() || script.name != "walkthrough", "{}", outcome.errors());
+        passed += usize::from(outcome.succeeded());
+        // What programs make is theirs: no journal has it.
+        if script.text.contains("ip netns add") {
             sh("ip -all netns del; umount /run/netns; rmdir /run/netns; true");
         }
-        assert_equal(&name, &before, &look_without_names());
+        assert_equal(&script.name, &before, &look_without_names());
     }
-    println!("{passed} of {} scripts run with --host, the machine is equal after each", scripts().len());
-    let walk = scripts().into_iter().find(|script| script.ends_with("walkthrough.rhai")).unwrap();
-    let output = nslab().args(["run", "--host"]).arg(&walk).output().unwrap();
-    stdout(&output);
+    println!("{passed} of {} scripts run with --host, the machine is equal after each", scripts.len());
 }
 
 fn look_without_names() -> Snapshot {
@@ -120,11 +115,8 @@ fn look_without_names() -> Snapshot {
     all
 }
 
-pub(crate) fn ends() {
-    in_pretend_host("host-ends");
-}
-
-pub(crate) fn ends_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn ends_of_every_kind_undo_exactly_what_was_made() {
     // Without a /run/netns, and with one.
     for with_names in [false, true] {
         decoys_for(with_names);
@@ -158,11 +150,8 @@ fn without_foreign_names() -> String {
     EVERYTHING.lines().filter(|line| !line.contains("inside")).collect::<Vec<_>>().join("\n")
 }
 
-pub(crate) fn restores() {
-    in_pretend_host("host-restores");
-}
-
-pub(crate) fn restores_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn restores_what_was_there_before() {
     decoys();
     let before = look();
     for script in [
@@ -208,11 +197,8 @@ pub(crate) fn restores_role() {
     assert!(sh("ip netns list").contains("again"), "a namespace of somebody else's was removed");
 }
 
-pub(crate) fn guards() {
-    in_pretend_host("host-guards");
-}
-
-pub(crate) fn guards_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn guards_what_it_did_not_make() {
     decoys();
     let before = look();
     for refused in [
@@ -255,11 +241,8 @@ enum Target {
     Interpreter,
 }
 
-pub(crate) fn survivors() {
-    in_pretend_host("host-survivors");
-}
-
-pub(crate) fn survivors_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn survivors_undo_after_kills() {
     decoys();
     let before = look();
     let begin = Instant::now();
@@ -328,11 +311,8 @@ fn journals_there() -> usize {
     fs::read_dir("/run/nslab").map_or(0, Iterator::count)
 }
 
-pub(crate) fn gc() {
-    in_pretend_host("host-gc");
-}
-
-pub(crate) fn gc_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn gc_undoes_when_all_were_killed() {
     decoys();
     let before = look();
     let begin = Instant::now();
@@ -356,7 +336,7 @@ pub(crate) fn gc_role() {
         assert!(n > 0 || look() != before, "the control: something is left");
         if n == 0 {
             // Elsewhere the numbers in it mean something else.
-            let output = Command::new("unshare").args(["--net", env!("CARGO_BIN_EXE_nslab"), "gc"]).output().unwrap();
+            let output = Command::new("unshare").args(["--net", NSLAB, "gc"]).output().unwrap();
             assert!(both(&output).contains("the journal belongs to another network namespace"), "{}", both(&output));
             assert_eq!((output.status.code(), journals_there()), (Some(2), 1));
         }
@@ -368,11 +348,8 @@ pub(crate) fn gc_role() {
     println!("{rounds} sessions killed whole, {left} left a journal: `nslab gc` undid each");
 }
 
-pub(crate) fn journals() {
-    in_pretend_host("host-journals");
-}
-
-pub(crate) fn journals_role() {
+#[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
+fn journals_are_private_and_locked() {
     let script = r#"netns("mine"); start("sleep 100"); sleep("100s")"#;
     let mut front = start(script, "journals");
     let (_, interpreter) = keeper_and_interpreter(i32::try_from(front.id()).unwrap());

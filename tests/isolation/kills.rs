@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::oracle::{FREE, State};
-use super::tools::{TAG, children, in_counted_user_namespace, nslab, scripts, wait_until_none_has};
+use crate::common::{TAG, children, nslab, wait_until_none_has};
 
 /// How many, unless the variable says otherwise.
 const KILLS: usize = 500;
@@ -41,10 +41,6 @@ let box = unshare(["pid", "mount", "uts"]);
 exec(box, "true");
 check ping(nodes[2], "10.0.0.20").ok;
 "#;
-
-pub(crate) fn leave_nothing() {
-    in_counted_user_namespace("kills");
-}
 
 /// Random numbers that are the same each time (xorshift).
 pub(crate) struct Random(u64);
@@ -97,14 +93,14 @@ struct Figures {
     settled: Vec<Duration>,
 }
 
-pub(crate) fn role() {
+#[trial(user_namespace, ip)]
+fn kills_at_random_moments_leave_nothing() {
     let kills = env::var(KILLS_VARIABLE).ok().and_then(|count| count.parse().ok()).unwrap_or(KILLS);
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let star = folder.path().join("star.rhai");
     std::fs::write(&star, STAR).unwrap();
     let star = star.to_str().unwrap().to_owned();
-    let walk = scripts().into_iter().find(|script| script.ends_with("walkthrough.rhai"));
-    let walk = walk.map_or_else(|| star.clone(), |path| path.to_str().unwrap().to_owned());
+    let walk = crate::root().join("scripts/walkthrough.rhai").to_str().unwrap().to_owned();
     // The star is the dearer one.
     let script_of = |n: usize| if n % 3 == 2 { &star } else { &walk };
 

@@ -5,17 +5,19 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use super::tools::{TAG, both, keeper_and_interpreter, run, snapshot, stdout, wait_for, wait_until_none_has};
+use super::snapshot::{assert_equal, snapshot};
+use crate::common::{NSLAB, TAG, both, keeper_and_interpreter, run, stdout, wait_for, wait_until_none_has};
 
 /// A shell that leaves descriptors 7 and 9 open: a file, and the host's network.
 fn leaky() -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "exec 7</dev/null 9</proc/self/ns/net; exec \"$0\" \"$@\""]);
-    command.arg(env!("CARGO_BIN_EXE_nslab")).stdin(Stdio::null());
+    command.arg(NSLAB).stdin(Stdio::null());
     command
 }
 
-pub(crate) fn descriptors() {
+#[trial]
+fn programs_get_three_descriptors() {
     // `ls` has the folder open itself, as 3.
     let script = r#"
         for n in 0..20 { netns(`n${n}`); }
@@ -32,7 +34,8 @@ pub(crate) fn descriptors() {
     assert_eq!(output, "4\n".repeat(5), "standard input, output, error, and the folder that is listed");
 }
 
-pub(crate) fn threads() {
+#[trial]
+fn every_thread_stays_at_home() {
     let script = r#"
         for n in 0..30 {
             let a = netns(`a${n}`); let b = netns();
@@ -60,7 +63,8 @@ pub(crate) fn threads() {
     }
 }
 
-pub(crate) fn no_handle() {
+#[trial]
+fn no_handle_of_the_host_is_open() {
     let tag = "no-handle";
     let script = r#"let n = netns("n"); ping("127.0.0.1"); links(n); start(n, "sleep 100"); sleep("100s")"#;
     let mut front = leaky().args(["-c", script]).env(TAG, tag).spawn().unwrap();
@@ -104,7 +108,8 @@ pub(crate) fn no_handle() {
 }
 
 /// As root the ids of the lab are the machine's, and many files ask for nothing but the id.
-pub(crate) fn kernel_wide_files() {
+#[trial(root)]
+fn kernel_wide_files_are_read_only_for_root() {
     let before = fs::read_to_string("/proc/sys/kernel/panic").unwrap();
     for place in
         ["", "netns(\"n\"), ", "unshare([\"pid\", \"mount\"]), ", "unshare([\"pid\", \"mount\", \"net\", \"user\"]), "]
@@ -135,7 +140,8 @@ pub(crate) fn kernel_wide_files() {
     stdout(&run(own));
 }
 
-pub(crate) fn own_settings() {
+#[trial(ip, nft, mount, hostname)]
+fn settings_and_links_of_the_lab_are_its_own() {
     let before = snapshot();
     let script = r#"
         sysctl("net.ipv4.ip_forward", 1);
@@ -151,10 +157,11 @@ pub(crate) fn own_settings() {
         print(exec("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter"));
     "#;
     assert_eq!(stdout(&run(script)), "1\n2\n");
-    super::tools::assert_equal("the machine", &before, &snapshot());
+    assert_equal("the machine", &before, &snapshot());
 }
 
-pub(crate) fn thirty_at_once() {
+#[trial(ip)]
+fn thirty_labs_with_equal_names() {
     let script = r#"
         let a = netns("netns1"); let b = netns("netns2");
         let cable = veth(a, "eth0", b, "eth0");

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::tools::{in_counted_user_namespace, processes, sh};
+use crate::common::{processes, sh, wait_for};
 
 /// The kinds whose number the kernel limits for each user namespace, with the options of `unshare(1)`.
 const KINDS: [(&str, &str); 6] =
@@ -78,11 +78,8 @@ fn in_use(kind: &str, option: &str) -> u32 {
     (0..10_000).find(|count| at_most(*count, kind, option)).unwrap()
 }
 
-pub(crate) fn sees_seeded_leaks() {
-    in_counted_user_namespace("seeded");
-}
-
-pub(crate) fn role() {
+#[trial(user_namespace, ip)]
+fn every_oracle_sees_a_seeded_leak() {
     let before = State::now();
     before.is_back_within(FREE).unwrap();
     let soon = Duration::from_millis(300);
@@ -114,7 +111,7 @@ pub(crate) fn role() {
     let child = sleeper(&["-n"]);
     let file = format!("/proc/{}/ns/net", child.id());
     let own = fs::read_link("/proc/self/ns/net").unwrap();
-    super::tools::wait_for("a new namespace", || fs::read_link(&file).is_ok_and(|link| link != own));
+    wait_for("a new namespace", || fs::read_link(&file).is_ok_and(|link| link != own));
     let held = File::open(file).unwrap();
     let mut child = child;
     child.kill().unwrap();

@@ -1,38 +1,25 @@
-//! Nothing outside a lab changes, and nobody outside hears of it.
+//! Nothing outside a lab changes, and no monitor outside sees an event.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::tools::{Public, assert_equal, both, in_pretend_host, nslab, scripts, sh, snapshot, wait_for};
+use super::snapshot::{assert_equal, snapshot};
+use crate::common::{NOBODY, Script, Shell, sh, wait_for};
 
-/// Runs every script of the repository, as root and as nobody.
-fn run_all(public: &Public) {
-    for script in scripts() {
-        let output = nslab().arg("run").arg(&script).output().unwrap();
-        assert!(output.status.success(), "{} as root: {}", script.display(), both(&output));
-    }
-    run_all_as_nobody(public);
-}
-
-fn run_all_as_nobody(public: &Public) {
-    for script in scripts() {
-        let output = public.as_nobody().arg("run").arg(public.script(&script)).output().unwrap();
-        assert!(output.status.success(), "{} as nobody: {}", script.display(), both(&output));
+/// Runs every script of the repository.
+fn run_all(as_user: impl Fn(Shell) -> Shell) {
+    for script in Script::runnable() {
+        as_user(script.shell(&["run"])).run().status(0);
     }
 }
 
-/// On the true machine, which is only looked at.
-pub(crate) fn machine_is_equal() {
-    let public = Public::new();
+/// On the real machine, which the trial only reads.
+#[trial(root, ip, nft)]
+fn the_machine_is_equal_before_and_after_all_scripts() {
     let before = snapshot();
-    run_all(&public);
+    run_all(|shell| shell);
+    run_all(|shell| shell.user(NOBODY));
     assert_equal("the machine after all scripts", &before, &snapshot());
-}
-
-/// In a pretend host, so that nobody else makes events, and with `/` shared.
-pub(crate) fn no_event() {
-    in_pretend_host("quiet");
 }
 
 /// A program that writes a line for each event.
@@ -53,8 +40,8 @@ impl Monitor {
         fs::read_to_string(self.file.path()).unwrap()
     }
 
-    /// Makes an event that contains `mark` until it is seen; returns everything seen up to then. It is the control,
-    /// too: a monitor that sees nothing does not see this.
+    /// Makes an event that contains `mark` until the monitor shows it; returns all that it has shown. This is the control,
+    /// too: a monitor that sees nothing does not show it.
     fn mark(&self, mark: &str, make: &str) -> String {
         wait_for(&format!("the event {mark}"), || {
             sh(make);
@@ -74,16 +61,16 @@ impl Drop for Monitor {
 const LINK_EVENT: &str = "ip addr add 10.255.255.MARK/32 dev lo; ip addr del 10.255.255.MARK/32 dev lo";
 const NFT_EVENT: &str = "nft add table ip markMARK; nft delete table ip markMARK";
 
-pub(crate) fn role() {
-    let public = Public::new();
+/// In a pretend host, where no other process makes events, and with `/` shared.
+#[trial(pretend_host, nft)]
+fn no_event_reaches_the_host_and_no_mount_leaks_to_it() {
     let links = Monitor::start(&["ip", "monitor", "all"]);
-    let rules = Path::new("/usr/sbin/nft").exists().then(|| Monitor::start(&["nft", "monitor"]));
+    let rules = Monitor::start(&["nft", "monitor"]);
     let quiet = |who: &str, number: u32, work: &dyn Fn()| {
         let events = |mark: u32| {
             let make = |event: &str| event.replace("MARK", &mark.to_string());
             let links = links.mark(&format!("10.255.255.{mark}"), &make(LINK_EVENT));
-            let rules = rules.as_ref().map(|rules| rules.mark(&format!("mark{mark}"), &make(NFT_EVENT)));
-            [links, rules.unwrap_or_default()].concat()
+            [links, rules.mark(&format!("mark{mark}"), &make(NFT_EVENT))].concat()
         };
         events(number);
         let before = snapshot();
@@ -93,9 +80,9 @@ pub(crate) fn role() {
         let seen: Vec<&str> = all.lines().filter(|line| !is_of_a_mark(line)).collect();
         assert!(seen.is_empty(), "{who}: {} events on the host, such as\n{}", seen.len(), seen.join("\n"));
     };
-    quiet("all scripts as nobody", 10, &|| run_all_as_nobody(&public));
-    quiet("all scripts as root", 20, &|| run_all(&public));
-    println!("0 events in a pretend host over {} scripts, as nobody and as root", scripts().len());
+    quiet("all scripts as nobody", 10, &|| run_all(|shell| shell.user(NOBODY)));
+    quiet("all scripts as root", 20, &|| run_all(|shell| shell));
+    println!("0 events in a pretend host over {} scripts, as nobody and as root", Script::runnable().len());
 }
 
 /// What the marks make; `valid_lft` is the second line of an address, `new generation` ends a change of nftables.

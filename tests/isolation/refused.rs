@@ -2,14 +2,15 @@
 
 use std::process::Command;
 
-use super::tools::{Public, TAG, both, feed, in_role, nslab, run, scripts, stdout, wait_until_none_has};
+use crate::common::{NOBODY, NSLAB, Script, Shell, TAG, both, feed, nslab, run, wait_until_none_has};
 
-pub(crate) fn few_descriptors() {
+#[trial]
+fn few_descriptors_are_a_clear_error() {
     let script = r#"let all = []; for n in 0..60 { all.push(netns(`n${n}`)); } print("enough")"#;
     for limit in (20..=60).step_by(10) {
         let tag = format!("few-{limit}");
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" run -")]).arg(env!("CARGO_BIN_EXE_nslab"));
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" run -")]).arg(NSLAB);
         let output = feed(command.env(TAG, &tag), script);
         let said = both(&output);
         assert_eq!(output.status.code(), Some(2), "{limit}: {said}");
@@ -18,11 +19,8 @@ pub(crate) fn few_descriptors() {
     }
 }
 
-pub(crate) fn no_user_namespaces() {
-    in_role("no-user-namespaces", &["--user", "--map-root-user", "--mount"], "");
-}
-
-pub(crate) fn no_user_namespaces_role() {
+#[trial(user_namespace)]
+fn no_user_namespaces_is_said_with_the_setting() {
     std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
     let output = run("1");
     let said = both(&output);
@@ -38,12 +36,12 @@ pub(crate) fn no_user_namespaces_role() {
     assert!(said.contains("hint: a limit of /proc/sys/user/max_*_namespaces"), "{said}");
 }
 
-pub(crate) fn chroot() {
+#[trial(root, unshare, mount)]
+fn a_chroot_is_said() {
     // A mount of / at another place is enough to be in a chroot. It lives in a mount namespace of its own.
     let script = format!(
-        "mount --bind / /mnt && chroot /mnt '{}' -c 1; echo status $?; \
-         mount --rbind /proc /mnt/proc && chroot /mnt '{0}' -c 1; echo status $?",
-        env!("CARGO_BIN_EXE_nslab")
+        "mount --bind / /mnt && chroot /mnt '{NSLAB}' -c 1; echo status $?; \
+         mount --rbind /proc /mnt/proc && chroot /mnt '{NSLAB}' -c 1; echo status $?"
     );
     let output = Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
     let said = both(&output);
@@ -51,24 +49,19 @@ pub(crate) fn chroot() {
     assert_eq!(said.matches("in a chroot no user namespace can be made").count(), 2, "{said}");
 }
 
-pub(crate) fn ordinary_user() {
-    let public = Public::new();
-    let walk = scripts().into_iter().find(|script| script.ends_with("walkthrough.rhai")).unwrap();
-    let output = public.as_nobody().arg("run").arg(public.script(&walk)).output().unwrap();
-    stdout(&output);
-    let output = public.as_nobody().args(["-c", "exec(\"id -u\")"]).output().unwrap();
-    assert_eq!(stdout(&output), "0\n");
+#[trial]
+fn an_ordinary_user_needs_nothing() {
+    Script::walkthrough().shell(&["run"]).user(NOBODY).run().success();
+    let evaluate = |text: &str| Shell::new().command(["-c", text]).user(NOBODY).run().success();
+    evaluate("exec(\"id -u\")").stdout("0\n");
     // Nor may it do more than before.
-    let output = public.as_nobody().args(["-c", "exec([\"sh\", \"-c\", \": >> /proc/sys/kernel/panic\"]).ok"]).output();
-    assert_eq!(stdout(&output.unwrap()), "false\n");
+    evaluate("exec([\"sh\", \"-c\", \": >> /proc/sys/kernel/panic\"]).ok").stdout("false\n");
 }
 
-pub(crate) fn host_needs_root() {
-    let public = Public::new();
-    for args in [&["--host", "-c", "1"][..], &["--host", "run", "/dev/null"], &["gc"]] {
-        let output = public.as_nobody().args(args).output().unwrap();
-        let said = both(&output);
-        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
-        assert!(said.contains("needs root") && said.contains("hint: "), "{args:?}: {said}");
+#[trial]
+fn host_needs_root() {
+    for words in [&["--host", "-c", "1"][..], &["--host", "run", "/dev/null"], &["gc"]] {
+        let outcome = Shell::new().command(words.iter().copied()).user(NOBODY).run().status(3);
+        outcome.stderr_contains("needs root").stderr_contains("hint: ");
     }
 }

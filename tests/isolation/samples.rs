@@ -2,13 +2,11 @@
 
 use stdlib::catalog::Changes;
 
-use super::tools::{assert_equal, both, in_pretend_host, nslab, sh, snapshot};
+use super::snapshot::{assert_equal, snapshot};
+use crate::common::{both, nslab, sh};
 
-pub(crate) fn refused() {
-    in_pretend_host("host-samples");
-}
-
-pub(crate) fn refused_role() {
+#[trial(pretend_host, ip)]
+fn host_refuses_every_sample_call() {
     // Without IPv6 nothing changes by itself afterwards.
     sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
         ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
