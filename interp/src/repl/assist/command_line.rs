@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use stdlib::catalog::Catalog;
 
-use super::super::commands::table::{self, COMMANDS, Completes};
 use super::complete::{self, Candidate, World};
+use crate::repl::commands::table::{self, COMMANDS, Completes};
 
 /// Where the word at the cursor begins and its candidates; none if the line is no command.
 #[must_use]

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use stdlib::catalog::{Catalog, Function, Type};
 
-use super::super::commands::table::COMMANDS;
-use super::super::layout::{beside, paragraphs};
+use crate::repl::commands::table::COMMANDS;
+use crate::repl::layout::{beside, paragraphs};
 use stdlib::suggest::nearest;
 
 const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of your own, F1 explains the \

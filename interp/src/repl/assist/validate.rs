@@ -2,8 +2,8 @@
 
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
-use super::super::commands::table::{self, Completes};
 use crate::language::engine::for_syntax;
+use crate::repl::commands::table::{self, Completes};
 use crate::text::tokens::{Kind, tokens};
 
 /// Tells complete inputs from incomplete ones.

@@ -1,8 +1,8 @@
 //! `:help`, `?NAME` and `??NAME`.
 
-use super::super::assist::help as texts;
-use super::super::show::Text;
-use super::super::state::{Flow, State};
+use crate::repl::assist::help as texts;
+use crate::repl::show::Text;
+use crate::repl::state::{Flow, State};
 
 /// The overview, or the text of a function, a type, a command or a name of the session.
 pub(super) fn help(state: &mut State, topic: &str) -> Flow {

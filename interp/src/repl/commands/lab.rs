@@ -8,9 +8,9 @@ use rhai::Dynamic;
 use stdlib::lab::{Lab, Link, NetNs};
 use stdlib::name::IfName;
 
-use super::super::show::Text;
-use super::super::state::{Flow, State};
-use super::super::{draw, topology};
+use crate::repl::show::Text;
+use crate::repl::state::{Flow, State};
+use crate::repl::{draw, topology};
 
 /// `:links [NS]`
 pub(super) fn links(state: &mut State, name: &str) -> Flow {

@@ -2,8 +2,8 @@
 
 use stdlib::lab::{NetNs, Place, process};
 
-use super::super::state::{Flow, State};
 use crate::language::engine::for_syntax;
+use crate::repl::state::{Flow, State};
 
 /// Runs the input if it is a program after the name of a namespace; none otherwise.
 pub(super) fn run(state: &mut State, input: &str) -> Option<Flow> {

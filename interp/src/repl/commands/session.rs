@@ -9,13 +9,13 @@ use std::time::Instant;
 use rhai::Dynamic;
 use stdlib::lab::{Place, process};
 
-use super::super::assist::complete::World as _;
-use super::super::show::Text;
-use super::super::state::{Flow, State};
-use super::super::world::Live;
 use super::lab::reset;
 use crate::console::describe;
 use crate::language::sources::{Directory, Script};
+use crate::repl::assist::complete::World as _;
+use crate::repl::show::Text;
+use crate::repl::state::{Flow, State};
+use crate::repl::world::Live;
 
 /// `:vars`
 pub(super) fn vars(state: &mut State) -> Flow {
@@ -33,7 +33,7 @@ pub(super) fn vars(state: &mut State) -> Flow {
 /// `:time EXPR`
 pub(super) fn time(state: &mut State, input: &str) -> Flow {
     let start = Instant::now();
-    let flow = super::super::evaluate(state, input);
+    let flow = crate::repl::evaluate(state, input);
     state.say(&format!("{:.3} ms", start.elapsed().as_secs_f64() * 1000.0));
     flow
 }
