@@ -77,7 +77,7 @@ fn functions_variables_and_keywords_complete_a_word() {
     assert_eq!(offered("whil"), ["while"]);
     let (_, found) = complete(&CATALOG, &Made, "netns_l", 7);
     assert_eq!(found[0].shown, "netns_list([ns: NetNs]) -> NetNsNames");
-    assert_eq!(found[0].doc, "Lists the names of network namespaces, with the number that each has in `ns`.");
+    assert_eq!(found[0].doc, "Lists the names of network namespaces, with the id that each has in `ns`.");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_method_is_shown_without_what_stands_before_the_dot() {
     assert_eq!(shown("cable.a.up"), "up([addr: string]) -> Link");
     assert_eq!(shown("ns1.up"), "up(link: string, [addr: string]) -> Link");
     assert_eq!(shown("report.ok"), "ok: bool");
-    assert_eq!(offered("ns1.i"), ["id", "inode", "is_host", "info("]);
+    assert_eq!(offered("ns1.i"), ["id", "inode", "is_host", "ifb(", "info("]);
 }
 
 #[test]
