@@ -49,7 +49,7 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
     }
 }
 
-/// The same for the text of an error of the language that went through a function of ours, as `wait_until`.
+/// The same for the text of a language error that passed through a function of nslab, such as `wait_until`.
 pub(super) fn explain_text(message: &str, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     if let Some(signature) = message.strip_prefix("Function not found: ") {
         return no_function(signature, known, text);

@@ -59,8 +59,8 @@ fn recoloured(text: &str) -> String {
     let dim = format!("\x1b[{}m", Style::Dim.code());
     let strong = format!("\x1b[{}m", Style::Strong.code());
     // Margins and skipped margins, source text without a mark, `Help`.
-    let ours = [("38;5;246", dim.as_str()), ("38;5;240", &dim), ("38;5;249", ""), ("38;5;115", &strong)];
-    ours.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(&format!("\x1b[{theirs}m"), ours))
+    let replaced = [("38;5;246", dim.as_str()), ("38;5;240", &dim), ("38;5;249", ""), ("38;5;115", &strong)];
+    replaced.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(&format!("\x1b[{theirs}m"), ours))
 }
 
 #[cfg(test)]

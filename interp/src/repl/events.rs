@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use stdlib::Result;
+use stdlib::lab::Lab;
 use stdlib::lab::events::Event;
 
 use super::editor::Above;
-use super::state::State;
-use crate::console::{Style, escaped};
+use crate::console::{Palette, Style, escaped};
 
 /// How long the kernel may take to report what an input did.
 const AFTERMATH: Duration = Duration::from_millis(100);
@@ -53,10 +53,9 @@ impl Busy {
 ///
 /// # Errors
 /// When the kernel refuses to watch the lab.
-pub(super) fn show(state: &State, above: Above) -> Result<()> {
+pub(super) fn show(lab: &Lab, palette: Palette, busy: Busy, above: Above) -> Result<()> {
     let above = Mutex::new(above);
-    let (palette, busy) = (state.console.palette(), state.busy.clone());
-    state.session.interpreter.lab.listen(move |event| {
+    lab.listen(move |event| {
         if is_news(event, &busy) {
             let text = palette.paint(Style::Dim, &escaped(&format!("[{event}]")));
             above.lock().unwrap_or_else(PoisonError::into_inner)(text + "\n");
@@ -64,7 +63,7 @@ pub(super) fn show(state: &State, above: Above) -> Result<()> {
     })
 }
 
-/// Whether the user cannot know of the event. The author of a running input knows its effect on links and names.
+/// Whether an event is news. The effect of a running input on links and names is none.
 fn is_news(event: &Event, busy: &Busy) -> bool {
     match event {
         Event::LinkState { .. } | Event::LinkGone { .. } | Event::NameGone { .. } if busy.is_busy() => false,

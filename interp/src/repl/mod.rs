@@ -78,8 +78,9 @@ fn typed(state: &mut State) -> Status {
         }
     };
     state.say(if state.session.interpreter.lab.is_private() { PRIVATE } else { HOST });
+    let lab = &state.session.interpreter.lab;
     if let Some(above) = editor.above()
-        && let Err(error) = events::show(state, above)
+        && let Err(error) = events::show(lab, state.console.palette(), state.busy.clone(), above)
     {
         state.complain(&format!("no events will be shown: {error}"));
     }

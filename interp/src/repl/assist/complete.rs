@@ -118,13 +118,13 @@ pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize)
 fn words(catalog: &Catalog, world: &dyn World, typed: &str) -> Vec<Candidate> {
     let variables = world.variables().into_iter().map(|(name, of)| Candidate::new(&name, &name, of));
     let own = world.functions().into_iter().map(|(name, shown)| Candidate::new(format!("{name}("), shown, "yours"));
-    let ours = catalog.functions.iter().map(|function| {
+    let of_nslab = catalog.functions.iter().map(|function| {
         let text =
             if function.family == "syntax" { format!("{} ", function.name) } else { format!("{}(", function.name) };
         Candidate::new(text, function.signature(), function.summary())
     });
     let keywords = KEYWORDS.iter().filter(|_| !typed.is_empty()).map(|word| Candidate::plain(*word));
-    variables.chain(own).chain(ours).chain(keywords).collect()
+    variables.chain(own).chain(of_nslab).chain(keywords).collect()
 }
 
 /// The members of a chain, by its static type.

@@ -15,8 +15,8 @@ pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize
     }
     let context = context(text, cursor);
     let call = context.call?;
-    let ours = catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax");
-    let Some(function) = ours else { return own(world, &call) };
+    let of_nslab = catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax");
+    let Some(function) = of_nslab else { return own(world, &call) };
     let in_text = matches!(context.place, Place::Text(_));
     let mut current = current_parameter(catalog, function, &call, world).map(|(at, _)| at);
     let shown: Vec<_> = function.parameters.iter().filter(|parameter| !parameter.ty.is_empty()).collect();
