@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use escape::{escaped, escaped_offset};
-pub use palette::{Palette, Style};
+pub use palette::{Palette, Style, restyled};
 
 use crate::status::Status;
 

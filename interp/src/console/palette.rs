@@ -30,8 +30,7 @@ pub enum Style {
 
 impl Style {
     /// The parameters of the escape sequence "Select Graphic Rendition" (ECMA-48).
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    fn code(self) -> &'static str {
         match self {
             Self::Error | Self::Bad => "31",
             Self::Good | Self::Text => "32",
@@ -66,4 +65,13 @@ impl Palette {
     pub fn paint(self, style: Style, text: &str) -> String {
         if self.is_coloured { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
+}
+
+/// A coloured text with the codes of another library replaced by styles, or removed.
+#[must_use]
+pub fn restyled(text: &str, codes: &[(&str, Option<Style>)]) -> String {
+    codes.iter().fold(text.to_owned(), |text, (code, style)| {
+        let ours = style.map_or(String::new(), |style| format!("\x1b[{}m", style.code()));
+        text.replace(&format!("\x1b[{code}m"), &ours)
+    })
 }

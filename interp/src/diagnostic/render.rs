@@ -4,7 +4,7 @@ use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, Sour
 use stdlib::name::printable;
 
 use super::{Diagnostic, Spot};
-use crate::console::{Console, Palette, Style, escaped, escaped_offset};
+use crate::console::{Console, Palette, Style, escaped, escaped_offset, restyled};
 
 impl Diagnostic {
     /// The text in the colours of `palette`. All of it is escaped, the quoted source lines included; the marks stand
@@ -37,7 +37,7 @@ impl Diagnostic {
         let texts = texts.map(|(name, text)| (printable(name), Source::from(escaped(text)).text().to_owned()));
         let mut bytes = Vec::new();
         let _ = report.finish().write(ariadne::sources(texts), &mut bytes); // a vector takes every write
-        recoloured(&String::from_utf8_lossy(&bytes)).replacen("Error:", "error:", 1)
+        restyled(&String::from_utf8_lossy(&bytes), &RESTYLED).replacen("Error:", "error:", 1)
     }
 
     /// Writes the diagnostic to the console.
@@ -53,15 +53,14 @@ impl Diagnostic {
     }
 }
 
-/// The text with ariadne's colours replaced by those of the palette. Two of its greys and the colour of `Help` vanish
-/// on a light background, and it has no way to set them.
-fn recoloured(text: &str) -> String {
-    let dim = format!("\x1b[{}m", Style::Dim.code());
-    let strong = format!("\x1b[{}m", Style::Strong.code());
-    // Margins and skipped margins, source text without a mark, `Help`.
-    let replaced = [("38;5;246", dim.as_str()), ("38;5;240", &dim), ("38;5;249", ""), ("38;5;115", &strong)];
-    replaced.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(&format!("\x1b[{theirs}m"), ours))
-}
+/// ariadne's own colours and the styles in their place. Its greys and its green vanish on a light background, and it has
+/// no way to set them.
+const RESTYLED: [(&str, Option<Style>); 4] = [
+    ("38;5;246", Some(Style::Dim)),    // margins
+    ("38;5;240", Some(Style::Dim)),    // margins of skipped lines
+    ("38;5;249", None),                // source text without a mark
+    ("38;5;115", Some(Style::Strong)), // `Help`
+];
 
 #[cfg(test)]
 mod tests {
