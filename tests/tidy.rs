@@ -42,28 +42,6 @@ fn only_bindings_and_interpreter_know_the_language() {
     }
 }
 
-/// The layers of the interpreter, from low to high. A layer uses itself and those below it.
-const LAYERS: [&str; 8] = ["status", "console", "text", "diagnostic", "language", "session", "repl", "cli"];
-
-#[trial(anywhere)]
-fn the_interpreter_has_layers() {
-    let level = |layer: &str| LAYERS.iter().position(|known| *known == layer);
-    for (name, text) in sources() {
-        let Some(path) = name.strip_prefix("interp/src/").filter(|path| !matches!(*path, "lib.rs" | "main.rs")) else {
-            continue;
-        };
-        let layer = path.split(['/', '.']).next().unwrap();
-        let Some(here) = level(layer) else { panic!("{name}: `{layer}` is no layer") };
-        for line in code(&text) {
-            assert!(!line.contains("super::super::"), "{name}: say `crate::`: {line}");
-            for used in line.split("crate::").skip(1) {
-                let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-                assert!(level(used).is_some_and(|used| used <= here), "{name}: `{layer}` is below `{used}`: {line}");
-            }
-        }
-    }
-}
-
 #[trial(anywhere)]
 fn only_the_console_writes_and_asks_what_the_terminal_can_do() {
     let calls =

@@ -1,4 +1,4 @@
-//! The REPL's figures: the first prompt, the work of a keystroke, completion in a large lab, how soon Ctrl-C acts.
+//! The REPL's figures: the first prompt, a keystroke, completion in a large lab, the time from Ctrl-C to the prompt.
 #![allow(clippy::disallowed_methods, reason = "a benchmark starts the program")]
 
 use std::fs::File;
@@ -91,7 +91,7 @@ fn in_the_lab() -> u8 {
     u8::from(worker.map(thread::JoinHandle::join).is_err())
 }
 
-/// From Ctrl-C to the end of what waits, for all that can wait.
+/// Measures the time from Ctrl-C to the end of the wait, for everything that waits.
 fn interrupts() {
     let lab = Lab::here(None).expect("a lab");
     let mut session = Session::new(Interpreter::new(lab.clone(), Console::standard(), None, &[]));
@@ -118,13 +118,13 @@ fn interrupts() {
     }
 }
 
-/// Evaluates `input`, interrupts it when it waits, and returns how long it took from there.
+/// Evaluates `input`, interrupts it while it waits, and returns the time from there to its end.
 fn interrupt(lab: &Arc<Lab>, session: &mut Session, input: &str) -> Duration {
     let pressed = Arc::new(OnceLock::new());
     let presser = thread::spawn({
         let (lab, pressed) = (lab.clone(), pressed.clone());
         move || {
-            thread::sleep(Duration::from_millis(100)); // by now it waits; what it does before is not measured
+            thread::sleep(Duration::from_millis(100)); // by now the input waits
             let _ = pressed.set(Instant::now());
             lab.exec().interrupt();
         }

@@ -227,7 +227,7 @@ fn guards_what_it_did_not_make() {
         assert_equal(refused, &before, &look());
     }
     let said = both(&host(r#"up("lo")"#));
-    assert!(said.contains(r#"say `allow_host_device("lo")` before"#), "{said}");
+    assert!(said.contains(r#"call `allow_host_device("lo")` first"#), "{said}");
     let output = host(r#"allow_host_device("lo"); up("lo"); check link("lo").is_up;"#);
     assert_eq!(both(&output), "");
     assert_equal("allowed", &before, &look());
@@ -368,9 +368,9 @@ fn journals_are_private_and_locked() {
     assert_eq!(front.wait().unwrap().code(), Some(143));
     wait_until_none_has("journals");
     assert_eq!(sh("ip netns list"), "");
-    // A folder that others can write is not trusted.
+    // A directory that others can write is not trusted.
     sh("rm -rf /run/nslab; mkdir -m 777 /run/nslab");
     let output = host("1");
     assert_eq!(output.status.code(), Some(3), "{}", both(&output));
-    assert!(both(&output).contains("is not a private folder of root"), "{}", both(&output));
+    assert!(both(&output).contains("is not a private directory of root"), "{}", both(&output));
 }

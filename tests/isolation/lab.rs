@@ -127,7 +127,7 @@ fn kernel_wide_files_are_read_only_for_root() {
         }
     }
     let error = both(&run(r#"sysctl("kernel.panic", 1)"#));
-    assert!(error.contains("no setting of a network namespace is called `kernel.panic`"), "{error}");
+    assert!(error.contains("no sysctl of a network namespace is called `kernel.panic`"), "{error}");
     assert_eq!(fs::read_to_string("/proc/sys/kernel/panic").unwrap(), before);
     // What belongs to the lab can be written by programs, too.
     let own = r#"

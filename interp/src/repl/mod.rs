@@ -24,7 +24,6 @@ mod history;
 pub mod layout;
 pub mod show;
 pub mod state;
-pub mod topology;
 pub mod world;
 
 const PRIVATE: &str = "nslab: a private lab. Tab completes, `:help` lists functions and commands, Ctrl-D ends.";

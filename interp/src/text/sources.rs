@@ -26,7 +26,7 @@ impl Sources {
         self.lock().insert(name.into(), Source { text: text.into(), tree: None });
     }
 
-    /// Remembers what the text of `name` was compiled to.
+    /// Stores the syntax tree of `name`.
     pub fn compiled(&self, name: &str, tree: &AST) {
         if let Some(source) = self.lock().get_mut(name) {
             source.tree = Some(tree.clone());
@@ -39,7 +39,7 @@ impl Sources {
         self.lock().get(name).map(|source| source.text.clone())
     }
 
-    /// Where argument `n` of the call at `call` in `name` stands.
+    /// The position of argument `n` of the call at `call` in `name`.
     #[must_use]
     pub fn argument(&self, name: &str, call: Position, n: usize) -> Option<Position> {
         argument(self.lock().get(name)?.tree.as_ref()?, call, n)

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `// …` or `/* … */`.
@@ -25,7 +25,7 @@ pub enum Kind {
 /// One token and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
     /// Where it is.
     pub range: Range<usize>,

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::addr::AddrInfo;
-use crate::net::link::add::NewLink;
-use crate::net::link::{Change, LinkInfo, Which, kinds};
+use crate::net::link::kinds::{self, NewLink};
+use crate::net::link::{Change, LinkInfo, Which};
 
 /// A link, as scripts hold it. Its properties are read from the kernel each time.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Link {
     /// # Errors
     /// The guard's and the kernel's.
     pub(crate) fn create_on(guard: &Guard, lower: &Self, new: NewLink) -> Result<Self> {
-        guard.link(lower, LinkChange::Stack)?;
+        guard.link(&lower.ns(), &lower.name(), LinkChange::Stack)?;
         let new =
             NewLink { lower: Some(lower.index()?), with: format!(" on link `{}`{}", lower.name(), new.with), ..new };
         Self::create(guard, &lower.ns(), &new)
@@ -178,7 +178,9 @@ impl Link {
 
     /// The guard's permit. An error of the kernel names the operation that was asked for.
     fn permit(&self, guard: &Guard, change: LinkChange, op: impl Fn() -> String) -> Result<Permitted> {
-        guard.link(self, change).map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
+        guard
+            .link(&self.ns(), &self.name(), change)
+            .map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
     }
 
     /// Brings the link up and waits until both known ends are usable.
@@ -245,7 +247,7 @@ impl Link {
     pub fn set_master(&self, guard: &Guard, master: &Self) -> Result<()> {
         let op = || format!("set master of link `{}` to `{}`", self.name(), master.name());
         let permit = self.permit(guard, LinkChange::Take("set the master of"), op)?;
-        guard.link(master, LinkChange::Stack)?;
+        guard.link(&master.ns(), &master.name(), LinkChange::Stack)?;
         let (here, there) = (self.ns(), master.ns());
         if !here.is(&there) {
             return Err(Error::usage(format!(
@@ -304,7 +306,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn move_to(&self, guard: &Guard, target: &NetNs) -> Result<()> {
         let at = self.at();
-        guard.moving(self, target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
+        guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;
@@ -318,7 +320,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn move_to_pid(&self, guard: &Guard, pid: u32, target: &NetNs) -> Result<()> {
         let at = self.at();
-        guard.moving(self, target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
+        guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;

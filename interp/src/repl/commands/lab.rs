@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rhai::Dynamic;
-use stdlib::lab::{Lab, Link, NetNs};
+use stdlib::lab::{Lab, Link, NetNs, Topology};
 use stdlib::name::IfName;
 
+use crate::repl::draw;
 use crate::repl::show::Text;
 use crate::repl::state::{Flow, State};
-use crate::repl::{draw, topology};
 
 /// `:links [NS]`
 pub(super) fn links(state: &mut State, name: &str) -> Flow {
@@ -26,8 +26,8 @@ pub(super) fn links(state: &mut State, name: &str) -> Flow {
 
 /// `:topo`
 pub(super) fn topo(state: &mut State) -> Flow {
-    match topology::read(&state.session.interpreter.lab) {
-        Ok(nodes) => state.show(Text::Values(draw::draw(&nodes))),
+    match Topology::of(&state.session.interpreter.lab) {
+        Ok(topology) => state.show(Text::Values(draw::draw(&topology))),
         Err(error) => state.complain(&error.to_string()),
     }
     Flow::Continue

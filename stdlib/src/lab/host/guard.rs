@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::journal::{Journal, Step, place_of};
 use super::permit::Permitted;
 use crate::error::{Error, Kind, Result};
-use crate::lab::{Lab, Link, NetNs};
+use crate::lab::{Lab, NetNs};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::link::Which;
@@ -115,18 +115,19 @@ impl Guard {
         self.arriving(ends, None, create)
     }
 
-    /// Runs `work`, which moves `link` to `target`.
+    /// Runs `work`, which moves the link `name` of `ns` to `target`.
     pub(crate) fn moving(
         &self,
-        link: &Link,
+        (ns, name): (&NetNs, &IfName),
         target: &NetNs,
         work: impl FnOnce(&Permitted) -> Result<()>,
     ) -> Result<()> {
-        let permit = self.link(link, LinkChange::Take("move"))?;
+        let permit = self.link(ns, name, LinkChange::Take("move"))?;
         if self.0.tracked(target).is_none() {
             return work(&permit);
         }
-        self.arriving(&[(target, &link.name())], Some(&link.info()?.mac), work)
+        let mac = ns.net()?.link(Which::Name(name))?.mac;
+        self.arriving(&[(target, name)], Some(&mac), work)
     }
 
     fn arriving<T>(
@@ -157,36 +158,35 @@ impl Guard {
         Ok(made)
     }
 
-    /// The permit to change a link.
-    pub(crate) fn link(&self, link: &Link, change: LinkChange) -> Result<Permitted> {
-        let ns = link.ns();
-        let Some(journal) = self.0.tracked(&ns) else { return Ok(Permitted::grant()) };
+    /// The permit to change the link `name` of `ns`.
+    pub(crate) fn link(&self, ns: &NetNs, name: &IfName, change: LinkChange) -> Result<Permitted> {
+        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
         let net = ns.net()?;
         if ns.is_root() {
-            journal.protect(&net, link.name().as_str())?;
+            journal.protect(&net, name.as_str())?;
         }
-        let info = link.info()?;
+        let info = net.link(Which::Name(name))?;
         let index = info.index;
-        if journal.is_ours(&ns, index) {
+        if journal.is_ours(ns, index) {
             return Ok(Permitted::grant());
         }
         let lost = || net.what_goes_with(index);
         let step = match change {
             LinkChange::Take(verb) => {
-                return Err(not_ours(&format!("{verb} `{}`", link.name()))
+                return Err(not_ours(&format!("{verb} `{name}`"))
                     .hint("the kernel destroys a virtual device together with its namespace; make one with `veth`"));
             }
             LinkChange::RemoveAddress(address) => {
                 if journal.memory().addresses.contains(&(ns.inode().ino, index, address)) {
                     return Ok(Permitted::grant());
                 }
-                return Err(not_ours(&format!("remove the address `{address}` of `{}`", link.name())));
+                return Err(not_ours(&format!("remove the address `{address}` of `{name}`")));
             }
             LinkChange::Stack => return Ok(Permitted::grant()),
             LinkChange::Up if info.is_up() => return Ok(Permitted::grant()),
             LinkChange::Down if !info.is_up() => return Ok(Permitted::grant()),
             LinkChange::Up => {
-                let bare = link.name().as_str() == "lo" && !net.addrs(Some(index))?.iter().any(|a| a.net == LOOPBACK);
+                let bare = name.as_str() == "lo" && !net.addrs(Some(index))?.iter().any(|a| a.net == LOOPBACK);
                 Step::SetsUp { index, bare }
             }
             LinkChange::Down => Step::SetsDown { index, lost: lost()? },
@@ -201,7 +201,7 @@ impl Guard {
                 Step::AddsAddress { index, address }
             }
         };
-        journal.write(place_of(&ns)?, step)?;
+        journal.write(place_of(ns)?, step)?;
         Ok(Permitted::grant())
     }
 
