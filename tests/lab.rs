@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use interp::console::{Console, Palette};
 use interp::language::interpreter::{Interpreter, Stop};
 use interp::session::Session;
 use stdlib::lab::events::{Event, Subscription};
@@ -14,14 +15,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A session in the lab of the trial.
 fn new_session() -> Session {
-    Session::new(Interpreter::new(Lab::here(None).unwrap(), None, &[]))
+    Session::new(Interpreter::new(Lab::here(None).unwrap(), Console::standard(), None, &[]))
 }
 
 fn evaluate(session: &mut Session, script: &str) {
     match session.evaluate(script) {
         Ok(_) => {}
-        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(false)),
-        Err(Stop::Exit(_) | Stop::Interrupted) => panic!("the script was stopped"),
+        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(Palette::PLAIN)),
+        Err(Stop::Exit(_) | Stop::Interrupted | Stop::OutputLost(_)) => panic!("the script was stopped"),
     }
 }
 
