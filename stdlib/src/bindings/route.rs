@@ -151,7 +151,6 @@ impl fmt::Display for Route {
 impl Listed for Route {
     const LIST: &'static str = "Routes";
     const LIST_DOC: &'static str = "A routing table. Prints as `route -n` does.";
-    const COLUMNS: &'static [&'static str] = &["dst", "gateway", "dev", "metric", "kind", "protocol", "src"];
     fn is_called(&self, name: &str) -> bool {
         let is_default = self.info.dst.prefix_len() == 0;
         self.info.dst.to_string() == name || name == "default" && is_default
