@@ -115,15 +115,15 @@ fn other_line_ends_and_a_byte_order_mark() {
 
 #[trial]
 fn a_script_below_run_is_read_although_the_lab_has_a_run_of_its_own() {
-    // A folder that every user may write into; without root /run itself is none.
-    let folder = tempfile::Builder::new().prefix("nslab-test-").tempdir_in(if nix::unistd::geteuid().is_root() {
+    // A directory that every user may write into; without root /run itself is none.
+    let directory = tempfile::Builder::new().prefix("nslab-test-").tempdir_in(if nix::unistd::geteuid().is_root() {
         "/run"
     } else {
         "/run/lock"
     });
-    let folder = folder.unwrap();
-    std::fs::write(folder.path().join("m.rhai"), "fn one() { 1 }").unwrap();
-    let script = folder.path().join("main.rhai");
+    let directory = directory.unwrap();
+    std::fs::write(directory.path().join("m.rhai"), "fn one() { 1 }").unwrap();
+    let script = directory.path().join("main.rhai");
     std::fs::write(&script, "import \"m\" as m; print(m::one());").unwrap();
     nslab(&["run", script.to_str().unwrap()]).run().success().stdout("1\n");
 }
@@ -283,7 +283,7 @@ fn imports() {
 }
 
 #[trial]
-fn no_link_leads_an_import_out_of_the_folder() {
+fn no_link_leads_an_import_out_of_the_directory() {
     let outside = Shell::new().file("secret.rhai", "fn f() { 1 }");
     let shell = Shell::new().script("import \"link\" as m;");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), shell.path().join("link.rhai")).unwrap();
@@ -406,7 +406,7 @@ fn an_empty_path_harms_only_exec() {
 
 #[trial]
 fn what_was_left_open_is_not_passed_on() {
-    // Descriptor 9 of the caller; 3 is the folder that ls reads.
+    // Descriptor 9 of the caller; 3 is the directory that ls reads.
     let nslab = env!("CARGO_BIN_EXE_nslab");
     let script = format!("exec 9</dev/null; {nslab} -c 'exec(\"ls /proc/self/fd\").lines'");
     let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

@@ -1,4 +1,4 @@
-//! `ns_list`, `ns_inode`, `same_ns`, `hold`, `release`, `nsenter`, `unshare`: all kinds of namespace.
+//! `ns_list`, `ns_inode`, `same_ns`, `hold`, `release`, `nsenter`, `unshare`: all namespace types.
 
 use crate::common::{Shell, passes, passes_for_all};
 

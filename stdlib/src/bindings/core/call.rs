@@ -142,7 +142,7 @@ impl<'a> Call<'a> {
         self.cx.call_source().unwrap_or_default()
     }
 
-    /// The commands of the field's tools that do what this call does.
+    /// The commands that do what this call does.
     pub(super) fn equivalent(&self) -> Option<String> {
         equivalent::of(self.binding.doc, &self.args, &self.here())
     }
