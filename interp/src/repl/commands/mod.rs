@@ -198,9 +198,9 @@ fn explain(repl: &mut Repl<'_>, switch: &str) -> Flow {
         }
     };
     let colour = repl.colour;
-    repl.session.interpreter.lab.explain(on, move |twin| {
+    repl.session.interpreter.lab.explain(on, move |command| {
         let (dim, plain) = if colour { ("\x1b[90m", "\x1b[0m") } else { ("", "") };
-        let _ = writeln!(std::io::stdout(), "{dim}# {twin}{plain}");
+        let _ = writeln!(std::io::stdout(), "{dim}# {command}{plain}");
     });
     Flow::On
 }
