@@ -6,7 +6,6 @@
 mod table;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::fs::chown;
 
 use nix::unistd::geteuid;
@@ -215,21 +214,4 @@ fn every_function_is_in_the_table() {
 fn a_star_in_the_table_is_a_number() {
     assert!(fits("kill *", "kill 17") && fits("a", "a") && fits("/proc/*/fd/* x", "/proc/2/fd/17 x"));
     assert!(!fits("kill *", "kill PID") && !fits("kill *", "kill 17 x") && !fits("a", "ab"));
-}
-
-/// `twin` is no word of the field.
-#[trial(anywhere)]
-fn the_word_is_equivalent_command() {
-    let root = crate::root();
-    for path in [".rs", ".md", ".rhai", ".toml"].iter().flat_map(|ending| crate::files(&root, ending)) {
-        let text = fs::read_to_string(&path).unwrap().to_lowercase();
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        let word = ["tw", "in"].concat();
-        assert_eq!(
-            words.filter(|found| **found == word || **found == format!("{word}s")).count(),
-            0,
-            "{}",
-            path.display()
-        );
-    }
 }
