@@ -10,8 +10,8 @@ use std::os::unix::fs::chown;
 
 use nix::unistd::geteuid;
 
-use crate::common::{NOBODY, Need, Shell, Trial, difference, functions};
-use table::{Proof, Row, User, rows};
+use crate::common::{Function, NOBODY, Need, Shell, Trial, difference, functions};
+use table::{Proof, Row, User, plain_kind, rows};
 
 /// How a line begins that says why there is no command.
 const NONE: &str = "no equivalent command: ";
@@ -185,13 +185,21 @@ impl Row {
     }
 }
 
+/// The rows of the table, and one for each kind of link without parameters: those have the same function.
+fn all_rows() -> Vec<Row> {
+    let is_plain =
+        |function: &Function| function.signature == format!("{}([ns: NetNs], name: string) -> Link", function.name);
+    let kinds = functions().into_iter().filter(|function| function.family == "kinds of link").filter(is_plain);
+    rows().into_iter().chain(kinds.map(|function| plain_kind(function.name.leak()))).collect()
+}
+
 /// One trial for each row.
 #[trials]
 fn trials() -> Vec<Trial> {
     let features: Vec<(String, Vec<String>)> =
         functions().into_iter().map(|function| (function.name.clone(), function.features())).collect();
     let mut trials = Vec::new();
-    for row in rows() {
+    for row in all_rows() {
         let number = trials.iter().filter(|(name, _)| *name == row.function).count() + 1;
         let mut needs = row.needs();
         let of_row = features.iter().find(|(name, _)| name == row.function);
@@ -206,7 +214,7 @@ fn trials() -> Vec<Trial> {
 fn every_function_is_in_the_table() {
     let all: BTreeSet<String> =
         functions().into_iter().filter(|function| function.family != "syntax").map(|function| function.name).collect();
-    let tried: BTreeSet<String> = rows().iter().map(|row| row.function.to_owned()).collect();
+    let tried: BTreeSet<String> = all_rows().iter().map(|row| row.function.to_owned()).collect();
     assert_eq!(all.symmetric_difference(&tried).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 

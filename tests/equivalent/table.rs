@@ -58,6 +58,12 @@ macro_rules! inside {
     };
 }
 
+/// The row of a kind of link that has no parameters but its name.
+pub(super) fn plain_kind(name: &'static str) -> Row {
+    let shows = format!("ip -n netns1 link add name link0 type {name}");
+    row(name, NS, format!("{name}(ns1, `link0`);").leak(), vec![&*shows.leak()].leak(), THERE)
+}
+
 fn row(
     function: &'static str,
     setup: &'static str,
@@ -95,7 +101,6 @@ fn none(function: &'static str, setup: &'static str, call: &'static str, shows: 
     row(function, setup, call, shows, Proof::None)
 }
 
-#[rustfmt::skip]
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     rows.extend(namespaces());
@@ -192,8 +197,6 @@ fn kinds() -> Vec<Row> {
             &["no equivalent command: the tools work in it unless told otherwise", "ip -n netns1 link add name a type veth peer name b netns 1"], BOTH),
         row("macvlan", CABLE, "macvlan(cable.b, `m0`);", &["ip -n netns1 link add name m0 link veth1 type macvlan mode bridge"], THERE),
         row("macvlan", CABLE, "macvlan(`veth0`, `m0`, #{mode: `private`});", &["ip link add name m0 link veth0 type macvlan mode private"], HERE),
-        row("bridge", NS, "bridge(ns1, `br0`);", &["ip -n netns1 link add name br0 type bridge"], THERE),
-        row("ifb", NS, "ifb(ns1, `ifb0`);", &["ip -n netns1 link add name ifb0 type ifb"], THERE),
     ]
 }
 
@@ -228,8 +231,8 @@ fn network() -> Vec<Row> {
         prints("sysctl", NS, "sysctl(ns1, `net.ipv4.ip_default_ttl`);", &["ip netns exec netns1 sysctl -n net.ipv4.ip_default_ttl"], "sysctl(ns1, `net.ipv4.ip_default_ttl`)"),
         row("sysctl", NS, "sysctl(ns1, `net.ipv4.ip_forward`, true);", &["ip netns exec netns1 sysctl -w net.ipv4.ip_forward=1"],
             State("exec(ns1, `cat /proc/sys/net/ipv4/ip_forward`).stdout")),
-        row("sysctl", "", "sysctl(`net.ipv4.ping_group_range`, `0 100`);", &["sysctl -w net.ipv4.ping_group_range='0 100'"],
-            State("exec(`cat /proc/sys/net/ipv4/ping_group_range`).stdout")),
+        row("sysctl", "", "sysctl(`net.ipv4.ip_local_port_range`, `20000 30000`);", &["sysctl -w net.ipv4.ip_local_port_range='20000 30000'"],
+            State("exec(`cat /proc/sys/net/ipv4/ip_local_port_range`).stdout")),
     ]
 }
 
