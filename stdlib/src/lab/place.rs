@@ -187,6 +187,7 @@ impl Place {
             return Ok(all);
         }
         let net = self.net.net()?;
+        net.expect_ipv6(); // a program may assign addresses
         if !all.iter().any(|handle| handle.kind() == NsKind::Mount) {
             let mounts = match net.mounts.get() {
                 Some(mounts) => mounts.clone(),
