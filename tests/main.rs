@@ -16,6 +16,7 @@ mod bindings;
 mod catalog;
 mod cli;
 mod common;
+mod equivalent;
 mod errors;
 mod hostile;
 mod isolation;
