@@ -144,6 +144,11 @@ impl Error {
         }
     }
 
+    /// All that it names: the texts in backticks.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.what.text().split('`').skip(1).step_by(2)
+    }
+
     /// The hints as one text.
     #[must_use]
     pub fn hint_text(&self) -> Option<String> {

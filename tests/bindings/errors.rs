@@ -105,3 +105,33 @@ fn an_error_names_the_operation_that_was_asked_for() {
         "#,
     );
 }
+
+/// Calls that fail, and what the mark stands under.
+const MARKS: &[(&str, &str)] = &[
+    (r#"up("nope")"#, r#""nope""#),
+    (r#"up(host(), "nope")"#, r#""nope""#),
+    (r#"link("lo").up("x")"#, r#""x""#),
+    (r#"up("lo", "10.1.1.1/33")"#, r#""10.1.1.1/33""#),
+    (r#"set_mtu("lo", -4)"#, "-4)"),
+    (r#"set_mtu("lo", "big")"#, r#""big""#),
+    (r#"rename(link("lo"), "far-too-long-for-a-link")"#, r#""far-too"#),
+    (r#"netns("a"); let n = "a"; netns(n)"#, "n)"),
+    (r#"ping("127.0.0.1", #{cuont: 1})"#, "#{"),
+    (r#"exec("no-such-program")"#, r#""no-such"#),
+    (r#"sysctl("net.no.such")"#, r#""net"#),
+    (r#"let n = netns("n"); delete(n); n.links()"#, "n.links"),
+    (r#"let n = netns("n"); delete(n); up(n, "lo")"#, r#"n, "lo""#),
+    // Two arguments are named, and either may be at fault; none is; the call has no node of its own.
+    (r#"up("nope", "10.1.1.1/24")"#, "up"),
+    (r#"veth("v0", "v1"); veth ("v0", "v1")"#, "veth ("),
+    ("nsenter(1)", "nsenter"),
+    (r#"Fn("up").call("nope")"#, "call"),
+];
+
+#[trial]
+fn the_mark_stands_under_the_argument_at_fault() {
+    for (script, marked) in MARKS {
+        let column = script.find(marked).unwrap() + 1;
+        Shell::new().args(["-c", script]).run().status(2).stderr_contains(&format!("─[ <command line>:1:{column} ]"));
+    }
+}

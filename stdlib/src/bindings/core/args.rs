@@ -36,12 +36,13 @@ pub(crate) const fn parameter<T: Arg>(name: &'static str) -> Parameter {
 }
 
 impl Call<'_> {
-    /// Takes a parameter's arguments. An error says which argument is at fault: the one that was taken last, unless
-    /// the parameter says otherwise.
+    /// Takes a parameter's arguments. An error says which argument is at fault: the one that it took last, unless the
+    /// parameter says otherwise. A missing argument is none.
     pub(crate) fn argument<T: Arg>(&mut self, name: &str) -> Result<T> {
-        let value = T::take(self, name).map_err(|error| match self.last_taken() {
-            Some(last) => error.argument(last),
-            None => error,
+        let before = self.next();
+        let value = T::take(self, name).map_err(|error| match self.next().checked_sub(1) {
+            Some(last) if last >= before => error.argument(last),
+            _ => error,
         })?;
         if let Some(values) = self.values() {
             value.fill(name, values);

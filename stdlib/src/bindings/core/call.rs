@@ -9,7 +9,7 @@ use super::script_error::ScriptError;
 use crate::catalog::{Changes, Names, Parameter, signature};
 use crate::error::{Error, Result};
 use crate::lab::{Lab, NetNs, Place, Sandbox};
-use crate::name::short;
+use crate::name::{printable, short};
 
 /// What scripts get, or the error they catch.
 pub type RhaiResultOf<T> = std::result::Result<T, Box<EvalAltResult>>;
@@ -79,9 +79,9 @@ impl<'a> Call<'a> {
         place.unwrap_or_else(|| Place::of(self.lab.root()))
     }
 
-    /// The argument that was taken last, by its number.
-    pub(crate) fn last_taken(&self) -> Option<usize> {
-        self.next.checked_sub(1)
+    /// The number of the next argument.
+    pub(crate) fn next(&self) -> usize {
+        self.next
     }
 
     /// The next argument, without taking it.
@@ -166,9 +166,27 @@ impl<'a> Call<'a> {
                     Some(hint) => error.only_hint(hint),
                     None => error,
                 };
+                let error = match self.argument_at_fault(&error) {
+                    Some(argument) => error.argument(argument),
+                    None => error,
+                };
                 ScriptError::of(&error, self.name()).at(self.cx.call_source(), self.cx.call_position()).into_rhai()
             }
         }
+    }
+
+    /// The argument that an error is about, if it names only one: what does not exist, exists already, or is not valid.
+    fn argument_at_fault(&self, error: &Error) -> Option<usize> {
+        use crate::Kind::{Exists, Gone, NotFound, Usage};
+        if !matches!(error.kind, Exists | Gone | NotFound | Usage) {
+            return None;
+        }
+        let is_named = |arg: &Dynamic| match arg.read_lock::<ImmutableString>() {
+            Some(text) => error.names().any(|name| name == short(&text) || name == printable(&text)),
+            None => arg.is_int() && error.names().any(|name| name == arg.to_string()),
+        };
+        let mut named = (0..).zip(&self.args).filter(|(_, arg)| is_named(arg)).map(|(n, _)| n);
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// For a string that names a namespace, where a namespace or a link is required.

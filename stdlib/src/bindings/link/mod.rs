@@ -309,7 +309,7 @@ bindings! {
     #[changes = Changes::Guarded(r#"set_mtu("eth0", 1400)"#)]
     fn set_mtu(guard: Guard, link: Link, bytes: INT) -> Link {
         let Ok(mtu) = u32::try_from(bytes) else {
-            let error = Error::usage(format!("{bytes} is not a valid MTU"));
+            let error = Error::usage(format!("`{bytes}` is not a valid MTU"));
             return Err(error.hint("68 to 65535 bytes for a veth"));
         };
         chain(link.clone(), |link| link.set_mtu(&guard, mtu))
