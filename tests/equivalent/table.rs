@@ -140,7 +140,7 @@ fn namespaces() -> Vec<Row> {
 fn links() -> Vec<Row> {
     vec![
         reads_addr("links", "let ns1 = netns(`netns1`); up(ns1, `lo`); addr(ns1, `lo`, `10.0.0.1/24`); bridge(ns1, `br0`);", "links(ns1);", &["ip -n netns1 addr"], "links(ns1)"),
-        reads_addr("links", "veth(`veth0`, netns(), `veth1`);", "links();", &["ip addr"], "links()"),
+        reads_addr("links", "let un = netns(); veth(`veth0`, un, `veth1`);", "links();", &["ip addr"], "links()"),
         reads_addr("links", CABLE, "within ns1 { links(); }", &["ip -n netns1 addr"], "links(ns1)"),
         reads_addr("links", "let un = netns();", "links(un);", &["nsenter --net=/proc/*/fd/* ip addr"], "links(un)"),
         reads_addr("links", "let box = unshare([`net`, `pid`]);", "links(box);", &["nsenter --net=/proc/*/ns/net ip addr"], "links(box)"),

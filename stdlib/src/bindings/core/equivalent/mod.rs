@@ -59,11 +59,11 @@ impl Equivalent {
 
     fn filled(&self, values: &Values<'_>) -> Result<Vec<String>, String> {
         let mut best: Option<Filled> = None;
-        let mut reason = self.none.clone();
         for template in &self.templates {
             match template.fill(values) {
                 Ok(filled) if best.as_ref().is_none_or(|best| filled.used > best.used) => best = Some(filled),
-                Err(Gap::Impossible(why)) => reason = Some(why),
+                // An alternative that leaves the argument out would do something else.
+                Err(Gap::Impossible(why)) => return Err(why),
                 Ok(_) | Err(Gap::NoValue) => {}
             }
         }
@@ -72,7 +72,7 @@ impl Equivalent {
                 let way = values.way()?;
                 Ok(filled.lines.iter().map(|line| typed(line, &way)).collect())
             }
-            None => Err(reason.unwrap_or_else(|| "none takes these arguments".into())),
+            None => Err(self.none.clone().unwrap_or_else(|| "none takes these arguments".into())),
         }
     }
 }
@@ -98,6 +98,7 @@ mod tests {
     use super::*;
     use crate::bindings::families;
     use crate::catalog::signature;
+    use crate::lab::Lab;
 
     #[test]
     fn the_paragraph_is_found_and_its_alternatives_end_with_the_sentence() {
@@ -107,6 +108,21 @@ mod tests {
         assert_eq!(equivalent.none, None);
         let doc = " Does it.\n\n No equivalent command: it is\n nslab's own. It is needed.\n";
         assert_eq!(Equivalent::of(doc).none.as_deref(), Some("it is nslab's own"));
+    }
+
+    #[test]
+    fn the_alternative_that_takes_all_arguments_is_meant_and_no_other() {
+        let lab = Lab::here(None).unwrap();
+        let equivalent = Equivalent::of("Like `sysctl -n KEY` or `sysctl -w KEY=VALUE`.");
+        let mut values = Values::new(&lab);
+        assert_eq!(equivalent.lines(&values), ["no equivalent command: none takes these arguments"]);
+        values.set("key", "a.b");
+        assert_eq!(equivalent.lines(&values), ["sysctl -n a.b"]);
+        values.set("value", "0 1");
+        assert_eq!(equivalent.lines(&values), ["sysctl -w a.b='0 1'"]);
+        values.set("value", "1\n");
+        let reason = "no equivalent command: a command substitution drops the newline at the end of a word";
+        assert_eq!(equivalent.lines(&values), [reason]);
     }
 
     /// A hole is a parameter or the key of an option, or one of the few that a parameter fills beside itself.
