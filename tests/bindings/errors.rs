@@ -125,7 +125,7 @@ const MARKS: &[(&str, &str)] = &[
     (r#"up("nope", "10.1.1.1/24")"#, "up"),
     (r#"veth("v0", "v1"); veth ("v0", "v1")"#, "veth ("),
     ("nsenter(1)", "nsenter"),
-    (r#"Fn("up").call("nope")"#, "call"),
+    (r#"Fn("up").call("nope")"#, "Fn"),
 ];
 
 #[trial]

@@ -181,9 +181,12 @@ impl<'a> Call<'a> {
         if !matches!(error.kind, Exists | Gone | NotFound | Usage) {
             return None;
         }
-        let is_named = |arg: &Dynamic| match arg.read_lock::<ImmutableString>() {
-            Some(text) => error.names().any(|name| name == short(&text) || name == printable(&text)),
-            None => arg.is_int() && error.names().any(|name| name == arg.to_string()),
+        let text = |arg: &Dynamic| match arg.read_lock::<NetNs>() {
+            Some(ns) => ns.name().map(|name| name.as_str().to_owned()),
+            None => (arg.is_string() || arg.is_int()).then(|| arg.to_string()),
+        };
+        let is_named = |arg: &Dynamic| {
+            text(arg).is_some_and(|text| error.names().any(|name| name == short(&text) || name == printable(&text)))
         };
         let mut named = (0..).zip(&self.args).filter(|(_, arg)| is_named(arg)).map(|(n, _)| n);
         named.next().filter(|_| named.next().is_none())
