@@ -179,7 +179,7 @@ impl Row {
     }
 
     fn needs(&self) -> Vec<Need> {
-        let text = [self.shows.concat(), self.setup.into(), format!("{:?}", self.proof)].concat();
+        let text = [self.shows.join(" "), self.setup.into(), format!("{:?}", self.proof)].join(" ");
         let mut needs = Need::of_script(&format!("exec({})", text.replace('\n', " ")));
         needs.extend((self.user == User::Root).then_some(Need::Root));
         needs

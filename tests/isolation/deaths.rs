@@ -29,16 +29,18 @@ fn send(pid: i32, signal: Signal) {
 }
 
 impl Running {
+    /// The tag has the PID of this test run: what a failed run left behind is not found.
     fn start(tag: &str, command: &mut Command) -> Self {
-        let child = command.env(TAG, tag).spawn().unwrap();
+        let tag = format!("{tag}-{}", std::process::id());
+        let child = command.env(TAG, &tag).spawn().unwrap();
         let (keeper, interpreter) = keeper_and_interpreter(i32::try_from(child.id()).unwrap());
-        Self { child, tag: tag.into(), keeper, interpreter }
+        Self { child, tag, keeper, interpreter }
     }
 
     fn busy(tag: &str) -> Self {
         let running = Self::start(tag, nslab().args(["-c", BUSY]).stderr(Stdio::null()));
         // Front, keeper, interpreter, shell, two sleepers.
-        wait_for("a busy lab", || tagged(tag).len() >= 6);
+        wait_for("a busy lab", || tagged(&running.tag).len() >= 6);
         running
     }
 

@@ -1,9 +1,12 @@
 //! What the machine has. Each answer is found out once, when the first trial asks for it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use super::needs::{Need, is_on_path};
@@ -58,6 +61,25 @@ fn kernel_has(feature: &str) -> bool {
     *ROWS
         .get(feature)
         .unwrap_or_else(|| panic!("`{feature}` is neither in tests/tools.txt nor a row of `nslab doctor`"))
+}
+
+/// Whether SIGHUP, SIGINT or SIGQUIT are ignored, as `nohup` and the background of a shell do it. The programs of a trial
+/// would ignore them, too.
+pub(crate) fn ignores_signals() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT].iter().any(|signal| mask >> (*signal as i32 - 1) & 1 == 1)
+}
+
+/// Runs this program again by env(1), which gives signals their default action back.
+pub(crate) fn again_with_default_signals() -> ! {
+    let mut command = Command::new("env");
+    command
+        .arg("--default-signal=HUP,INT,QUIT")
+        .arg(std::env::current_exe().unwrap())
+        .args(std::env::args_os().skip(1));
+    panic!("env(1): {}", command.exec())
 }
 
 /// What the program prints.

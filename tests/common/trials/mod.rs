@@ -194,6 +194,9 @@ pub(crate) fn main() -> ExitCode {
         let trial = registered.into_iter().find(|trial| trial.path() == only).expect("this program named it");
         return trial.place().run(trial.run);
     }
+    if machine::ignores_signals() {
+        machine::again_with_default_signals();
+    }
     let arguments = Arguments::from_args();
     let mode = Mode::asked_for();
     let generated = inventory::iter::<Generator>.into_iter().flat_map(|Generator(make)| make());

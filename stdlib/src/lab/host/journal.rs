@@ -1,4 +1,4 @@
-//! The journal: its lines, its file, and the lock that says that somebody still works with it.
+//! The journal: its lines, its file, and the lock that a session holds while it works with it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};

@@ -96,9 +96,9 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
             let file = path_of(&NsName::new(name)?);
             match NsHandle::open(NsKind::Net, &file) {
                 Ok(handle) if ns.is(&handle) => remove_name(&file),
-                // Killed between making the file and mounting the namespace on it: nobody could use it yet.
+                // Killed after making the file and before mounting the namespace on it: no program used it yet.
                 Err(error) if error.errno == Some(Errno::EINVAL) && is_empty_file(&file) => remove_name(&file),
-                _ => Ok(()), // gone, or somebody else's by now
+                _ => Ok(()), // gone, or made again by another program
             }
         }
         Step::WillMakeLink { name, above, mac } => {
@@ -168,7 +168,7 @@ fn is_empty_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.size() == 0)
 }
 
-/// Takes `/run/netns` away again, unless somebody uses it by now.
+/// Removes `/run/netns`, unless it has a mount or a name by now.
 fn undo_netns_dir(step: &Step) -> Result<()> {
     let fail = |e: std::io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
     let Some(_lock) = netns_dir::lock().map_err(fail)? else { return Ok(()) };
@@ -182,7 +182,7 @@ fn undo_netns_dir(step: &Step) -> Result<()> {
         };
     }
     match fs::remove_dir(NETNS_DIR).map_err(|e| e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)) {
-        // A mount of somebody else's, or a new name.
+        // A mount of another program, or a new name.
         Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => Ok(()),
         Err(errno) => Err(fail(errno.into())),
     }
@@ -196,7 +196,7 @@ pub fn collect_garbage() -> (usize, Vec<Error>) {
     for path in entries.filter_map(std::result::Result::ok).map(|entry| entry.path()) {
         let is_journal = path.extension().is_some_and(|extension| extension == "journal");
         let Some(file) = File::open(&path).ok().filter(|_| is_journal) else { continue };
-        // Whoever works with a journal holds its lock, however it is called and whatever its number is.
+        // The session that works with a journal holds its lock, whatever its name and PID are.
         let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
         let same = |a: fs::Metadata, b: fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
         let unchanged = matches!((lock.metadata(), fs::metadata(&path)), (Ok(a), Ok(b)) if same(a.clone(), b.clone()));
