@@ -116,7 +116,7 @@ fn whole() -> Fallible<u8> {
         processes(wish.rounds)?;
     }
     // From here on in a lab, which is made while there is one thread.
-    let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
+    let launch = Launch { private: true, interactive: false, cleanup: &|status| status };
     let status = boot::launch(&launch, || {
         let work = || match run(&wish) {
             Ok(right) => u8::from(!right),

@@ -34,7 +34,7 @@ pub(super) fn main() -> u8 {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         row("limit", "open files", &format!("{hard}, enough for about {} namespaces", hard / 3));
     }
-    let launch = Launch { private: true, interactive: false, cleanup: &|| {} };
+    let launch = Launch { private: true, interactive: false, cleanup: &|status| status };
     match boot::launch(&launch, in_the_lab) {
         Ok(status) => status,
         Err(error) => {

@@ -134,12 +134,15 @@ fn launch(job: &Job, host: bool) -> u8 {
         Err(error) => return forbidden(&error),
     };
     let path = Journal::path_of_this_process();
-    let cleanup = || {
-        if host {
-            for error in host::undo(&path) {
-                complain(&format!("while undoing: {error}"));
+    let cleanup = |status| {
+        let errors = if host { host::undo(&path) } else { Vec::new() };
+        for error in &errors {
+            complain(&format!("not as before: {error}"));
+            if let Some(hint) = error.hint_text() {
+                let _ = writeln!(std::io::stderr(), "hint: {hint}");
             }
         }
+        if errors.is_empty() || status != 0 { status } else { FAILED }
     };
     let interactive = job.is_interactive() && std::io::stdin().is_terminal();
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };

@@ -83,7 +83,7 @@ impl Link {
     /// # Errors
     /// The guard's and the kernel's.
     pub(crate) fn create_on(guard: &Guard, lower: &Self, new: NewLink) -> Result<Self> {
-        guard.link(lower, LinkChange::Stack)?;
+        guard.link(lower, LinkChange::Stack, |_| Ok(()))?;
         let new =
             NewLink { lower: Some(lower.index()?), with: format!(" on link `{}`{}", lower.name(), new.with), ..new };
         Self::create(guard, &lower.ns(), &new)
@@ -176,9 +176,15 @@ impl Link {
         }
     }
 
-    /// The guard's permit. An error of the kernel names the operation that was asked for.
-    fn permit(&self, guard: &Guard, change: LinkChange, op: impl Fn() -> String) -> Result<Permitted> {
-        guard.link(self, change).map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
+    /// Changes the link by `work`, which the guard permits. An error of the kernel names the operation that was asked for.
+    fn guarded(
+        &self,
+        guard: &Guard,
+        change: LinkChange,
+        op: impl Fn() -> String,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<Permitted> {
+        guard.link(self, change, work).map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
     }
 
     /// Brings the link up and waits until both known ends are usable.
@@ -187,8 +193,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn up(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set up link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Up, op)?;
-        self.change(&permit, Change::Up, op)?;
+        let permit = self.guarded(guard, LinkChange::Up, op, |permit| self.change(permit, Change::Up, op))?;
         if !self.with_index(op, Net::wait_usable)? {
             return Ok(());
         }
@@ -208,8 +213,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn down(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set down link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Down, op)?;
-        self.change(&permit, Change::Down, op)
+        self.guarded(guard, LinkChange::Down, op, |permit| self.change(permit, Change::Down, op)).map(drop)
     }
 
     /// Sets its MTU.
@@ -218,8 +222,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn set_mtu(&self, guard: &Guard, mtu: u32) -> Result<()> {
         let op = || format!("set mtu {mtu} of link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Mtu(mtu), op)?;
-        self.change(&permit, Change::Mtu(mtu), op)
+        self.guarded(guard, LinkChange::Mtu(mtu), op, |permit| self.change(permit, Change::Mtu(mtu), op)).map(drop)
     }
 
     /// Gives it another name.
@@ -228,8 +231,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn rename(&self, guard: &Guard, name: IfName) -> Result<()> {
         let op = || format!("rename link `{}` to `{name}`", self.name());
-        let permit = self.permit(guard, LinkChange::Take("rename"), op)?;
-        self.change(&permit, Change::Name(&name), op)?;
+        self.guarded(guard, LinkChange::Take("rename"), op, |permit| self.change(permit, Change::Name(&name), op))?;
         self.set(|at| at.name = name);
         Ok(())
     }
@@ -244,8 +246,7 @@ impl Link {
     /// `Usage` if the master is in another namespace; the guard's and the kernel's.
     pub fn set_master(&self, guard: &Guard, master: &Self) -> Result<()> {
         let op = || format!("set master of link `{}` to `{}`", self.name(), master.name());
-        let permit = self.permit(guard, LinkChange::Take("set the master of"), op)?;
-        guard.link(master, LinkChange::Stack)?;
+        self.guarded(guard, LinkChange::Take("set the master of"), op, |_| Ok(()))?;
         let (here, there) = (self.ns(), master.ns());
         if !here.is(&there) {
             return Err(Error::usage(format!(
@@ -258,7 +259,8 @@ impl Link {
             .hint("both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`"));
         }
         let index = master.index()?;
-        self.change(&permit, Change::Master(Some(index)), op).map_err(|error| match error.errno {
+        let enslave = |permit: &Permitted| self.change(permit, Change::Master(Some(index)), op);
+        guard.link(master, LinkChange::Enslave, enslave).map(drop).map_err(|error| match error.errno {
             // net/bridge/br_if.c: a port number has ten bits.
             Some(Errno::EXFULL) => error.hint("a bridge holds 1,023 ports: use two"),
             Some(Errno::EOPNOTSUPP) => error.hint(format!("is `{}` a bridge?", master.name())),
@@ -272,8 +274,8 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn remove_master(&self, guard: &Guard) -> Result<()> {
         let op = || format!("remove master of link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Take("remove the master of"), op)?;
-        self.change(&permit, Change::Master(None), op)
+        let free = |permit: &Permitted| self.change(permit, Change::Master(None), op);
+        self.guarded(guard, LinkChange::Take("remove the master of"), op, free).map(drop)
     }
 
     /// Adds an address.
@@ -283,8 +285,9 @@ impl Link {
     pub fn add_addr(&self, guard: &Guard, net: IpNet, dad: bool) -> Result<()> {
         let name = self.name();
         let op = || format!("add address `{net}` to link `{name}`");
-        let permit = self.permit(guard, LinkChange::AddAddress(net), op)?;
-        self.with_index(op, |ns, index| ns.add_addr(&permit, index, name.as_str(), net, dad))
+        let add =
+            |permit: &Permitted| self.with_index(op, |ns, index| ns.add_addr(permit, index, name.as_str(), net, dad));
+        self.guarded(guard, LinkChange::AddAddress(net), op, add).map(drop)
     }
 
     /// Removes an address.
@@ -294,8 +297,9 @@ impl Link {
     pub fn delete_addr(&self, guard: &Guard, net: IpNet) -> Result<()> {
         let name = self.name();
         let op = || format!("delete address `{net}` from link `{name}`");
-        let permit = self.permit(guard, LinkChange::RemoveAddress(net), op)?;
-        self.with_index(op, |ns, index| ns.delete_addr(&permit, index, name.as_str(), net))
+        let delete =
+            |permit: &Permitted| self.with_index(op, |ns, index| ns.delete_addr(permit, index, name.as_str(), net));
+        self.guarded(guard, LinkChange::RemoveAddress(net), op, delete).map(drop)
     }
 
     /// Moves it into `target`. The kernel removes its addresses and routes and sets it down.
@@ -332,8 +336,9 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn delete(&self, guard: &Guard) -> Result<()> {
         let at = self.at();
-        let permit = self.permit(guard, LinkChange::Take("delete"), || format!("delete link `{}`", at.name))?;
-        at.ns.net()?.delete_link(&permit, &at.name)
+        let op = || format!("delete link `{}`", at.name);
+        let delete = |permit: &Permitted| at.ns.net()?.delete_link(permit, &at.name);
+        self.guarded(guard, LinkChange::Take("delete"), op, delete).map(drop)
     }
 
     /// The other end of a veth pair, if it is in a namespace that the lab has a handle of.

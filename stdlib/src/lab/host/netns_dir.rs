@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::MsFlags;
 
-use super::journal::{Journal, Step};
+use super::journal::Journal;
+use super::step::Step;
 use crate::error::{Error, Result};
 use crate::exec::mounts::NETNS_DIR;
 use crate::exec::sys;

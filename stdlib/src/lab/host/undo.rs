@@ -1,17 +1,23 @@
 //! Undoing a journal, by the process that wrote it or, when all of them were killed, by `nslab gc`.
+//!
+//! First the steps, the last one first; then what the kernel removed with them, all at once, since one object needs
+//! another. A step that fails does not stop the others.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
-use super::journal::{Elsewhere, Entry, Step, boot_id, tag_of};
+use super::directory::{Directory, Found, Locked, read, sleep};
+use super::journal::{boot_id, now, tag_of};
+use super::netns_dir;
 use super::permit::Permitted;
 use super::processes::{end_started, end_tagged};
-use super::{DIRECTORY, guard, netns_dir};
+use super::sessions::{History, Other, others};
+use super::step::{Elsewhere, Entry, Lost, Resource, Step, Value};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::exec::mounts::NETNS_DIR;
@@ -19,43 +25,97 @@ use crate::exec::sys;
 use crate::lab::{Lab, path_of, remove_name};
 use crate::name::{IfName, NsName};
 use crate::net::Net;
-use crate::net::link::{Change, Which};
+use crate::net::keep::{Followers, Kept};
+use crate::net::link::Which;
 use crate::net::route::NewRoute;
 
-/// Undoes what the journal at `path` says, last step first, and removes it. What fails is returned, and the rest is
-/// done all the same. A journal that is not there has been undone.
+/// What becomes of a journal that could not be undone.
+#[derive(Clone, Copy)]
+pub(super) enum Failed {
+    /// `nslab gc` tries it once more.
+    TryAgain,
+    /// It is not undone again.
+    SetAside,
+}
+
+/// Undoes what the journal at `path` says and removes it. Returns what is not as before. A journal that is not there has
+/// been undone.
 #[must_use]
 pub fn undo(path: &Path) -> Vec<Error> {
-    let Ok(text) = fs::read_to_string(path) else { return Vec::new() };
-    // The last line may be cut: then its step was not taken.
-    let entries: Vec<Entry> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let mut errors = Vec::new();
-    match Lab::here(None).and_then(|lab| is_of_here(&entries, &lab).map(|here| (lab, here))) {
-        Ok((lab, true)) => {
-            end_tagged(&tag_of(path));
-            for (n, entry) in entries.iter().enumerate().rev() {
-                if let Err(error) = undo_entry(&lab, entry, &entries[n + 1..]) {
-                    errors.push(error);
-                }
-            }
-        }
-        Ok((_, false)) => {}
-        Err(error) => errors.push(error),
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let directory = match Directory::open() {
+        Ok(Some(directory)) => directory,
+        Ok(None) => return Vec::new(),
+        Err(error) => return vec![error],
+    };
+    match directory.open_journal(name) {
+        Err(error) if error.errno == Some(Errno::ENOENT) => Vec::new(),
+        file => match file.and_then(read) {
+            Ok(found) => all(name, found, Failed::TryAgain),
+            Err(error) => vec![unreadable(&directory, name, error)],
+        },
     }
+}
+
+/// Sets a journal aside that cannot be read, and returns the error that says so.
+pub(super) fn unreadable(directory: &Directory, name: &str, error: Error) -> Error {
+    let error = Error::plain(Kind::Kernel, format!("cannot undo the journal `{name}`: {error}"));
+    match directory.set_aside(name, "unreadable") {
+        Ok(path) => error.hint(format!("it is kept as `{}`; what it says is not undone", path.display())),
+        Err(failed) => error.hint(failed.to_string()),
+    }
+}
+
+/// Undoes the journal `name`, and removes or renames it. The caller holds its lock.
+pub(super) fn all(name: &str, found: Found, failed: Failed) -> Vec<Error> {
+    match is_of_here(&found.entries) {
+        Ok(true) => end_tagged(&tag_of(Path::new(name))),
+        Ok(false) => {}
+        Err(error) => return vec![error],
+    }
+    let directory = match Directory::lock(sleep) {
+        Ok(Some(directory)) => directory,
+        Ok(None) => return Vec::new(),
+        Err(error) => return vec![error],
+    };
+    // Another session may have handed its steps over while this one waited for the lock.
+    let found = match directory.open_journal(name).and_then(read) {
+        Ok(again) => Found { entries: again.entries, ..found },
+        Err(_) => found,
+    };
+    let errors = match is_of_here(&found.entries) {
+        Ok(true) => Undo::new(&directory, name, found.entries).map_or_else(|error| vec![error], Undo::run),
+        _ => Vec::new(),
+    };
     if errors.is_empty() {
-        let _ = fs::remove_file(path);
-        let _ = fs::remove_dir(DIRECTORY); // only if it is empty
+        return directory.remove(name).err().into_iter().collect();
+    }
+    let kept = match failed {
+        Failed::TryAgain => directory.set_aside(name, "failed"),
+        Failed::SetAside => directory.set_aside(name, "aside"),
+    };
+    let mut errors = errors;
+    if let Some(last) = errors.pop() {
+        errors.push(match (kept, failed) {
+            (Ok(path), Failed::TryAgain) => {
+                last.hint(format!("`nslab gc` tries once more; the journal is `{}`", path.display()))
+            }
+            (Ok(path), Failed::SetAside) => {
+                last.hint(format!("it is not tried again; the journal is kept as `{}`", path.display()))
+            }
+            (Err(error), _) => last.hint(error.to_string()),
+        });
     }
     errors
 }
 
 /// Whether the journal speaks of this boot; an error if it speaks of another network namespace.
-fn is_of_here(entries: &[Entry], lab: &Lab) -> Result<bool> {
+fn is_of_here(entries: &[Entry]) -> Result<bool> {
     let Some(Entry { step: Step::Began { boot, ns }, .. }) = entries.first() else { return Ok(false) };
     if *boot != boot_id() {
         return Ok(false);
     }
-    if !ns.is(&lab.root().handle()?) {
+    if !ns.is(&NsHandle::open(NsKind::Net, Path::new("/proc/self/ns/net"))?) {
         return Err(Error::plain(Kind::Permission, "the journal belongs to another network namespace")
             .hint("run `nslab gc` there; if that namespace is gone, remove the journal"));
     }
@@ -69,143 +129,330 @@ fn gone(error: Error) -> Result<()> {
     }
 }
 
-/// The namespace of a step, if it is still there.
-fn net_of(lab: &Lab, at: Option<&Elsewhere>) -> Result<Option<Arc<Net>>> {
-    let Some(at) = at else { return lab.root().net().map(Some) };
-    let fits = |path: &Path| NsHandle::open(NsKind::Net, path).ok().filter(|handle| at.ns.is(handle));
-    let named = at.name.as_ref().and_then(|name| NsName::new(name).ok()).and_then(|name| fits(&path_of(&name)));
-    let of_process = || {
-        let processes = fs::read_dir("/proc").ok()?.filter_map(std::result::Result::ok);
-        processes.map(|process| process.path().join("ns/net")).find_map(|path| fits(&path))
-    };
-    Ok(named.or_else(of_process).and_then(|handle| lab.adopt(handle, None).net().ok()))
+/// One journal, while it is undone.
+struct Undo {
+    lab: Arc<Lab>,
+    permit: Permitted,
+    entries: Vec<Entry>,
+    others: Vec<Other>,
+    /// What has to be there at the end.
+    lost: Vec<Removed>,
+    errors: Vec<Error>,
 }
 
-/// Undoes one step, given those that came after it.
-fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
-    let Some(net) = net_of(lab, entry.at.as_ref())? else { return Ok(()) };
-    let permit = Permitted::grant();
-    let after = |fits: &dyn Fn(&Step) -> bool| later.iter().any(|other| other.at == entry.at && fits(&other.step));
-    match &entry.step {
-        Step::Began { .. } | Step::LostNetns { .. } => Ok(()),
-        Step::MakesNetnsDir | Step::MountsNetnsDir => undo_netns_dir(&entry.step),
-        Step::MakesNetns { name, ns } => {
-            if after(&|step| matches!(step, Step::LostNetns { name: lost } if lost == name)) {
-                return Ok(());
-            }
-            let file = path_of(&NsName::new(name)?);
-            match NsHandle::open(NsKind::Net, &file) {
-                Ok(handle) if ns.is(&handle) => remove_name(&file),
-                // Killed between making the file and mounting the namespace on it: nobody could use it yet.
-                Err(error) if error.errno == Some(Errno::EINVAL) && is_empty_file(&file) => remove_name(&file),
-                _ => Ok(()), // gone, or somebody else's by now
+/// What the kernel removed with a step.
+struct Removed {
+    at: Option<Elsewhere>,
+    kept: Kept,
+    time: u64,
+    /// Whether another session added it.
+    is_of_other: bool,
+}
+
+impl Undo {
+    fn new(directory: &Locked, name: &str, mut entries: Vec<Entry>) -> Result<Self> {
+        // Steps that other sessions have handed over come last in the file.
+        entries.sort_by_key(|entry| entry.time);
+        let others = others(directory, name)?;
+        let permit = Permitted::grant();
+        Ok(Self { lab: Lab::on_the_host(None)?, permit, entries, others, lost: Vec::new(), errors: Vec::new() })
+    }
+
+    fn run(mut self) -> Vec<Error> {
+        let entries = std::mem::take(&mut self.entries);
+        if let Err(error) = self.hand_over(&entries) {
+            self.errors.push(error);
+        }
+        let left = self.values_of_others(&entries);
+        for (n, entry) in entries.iter().enumerate().rev() {
+            if let Err(error) = self.undo(entry, &entries[n + 1..], &entries) {
+                self.errors.push(error);
             }
         }
-        Step::WillMakeLink { name, above, mac } => {
-            if after(&|step| matches!(step, Step::MadeLink { name: made, .. } if made == name)) {
-                return Ok(());
+        // A bridge has its hardware address back when its ports are gone, unless it had none.
+        for entry in &entries {
+            if let Step::Sets { values, .. } = &entry.step {
+                self.settle(
+                    entry.at.as_ref(),
+                    values.iter().filter(|value| matches!(value.of, Resource::Mac(_))),
+                    &entries,
+                );
             }
-            let name = IfName::from_kernel(name);
-            match net.find_link(Which::Name(&name))? {
-                // Indices only grow: a link of that name above the highest one from before is the one we made.
-                Some(link) if link.index > *above || mac.as_ref() == Some(&link.mac) => {
-                    net.delete_link(&permit, &name).or_else(gone)
+        }
+        self.restore_lost();
+        // The kernel may have changed the values of others together with ours.
+        for (at, resource, value) in left {
+            if let Err(error) = self.put(at.as_ref(), &resource, &value) {
+                self.errors.push(error);
+            }
+        }
+        self.errors
+    }
+
+    /// Tells the other sessions what was before this one changed what they have changed, too.
+    fn hand_over(&mut self, entries: &[Entry]) -> Result<()> {
+        for other in &mut self.others {
+            for entry in entries {
+                other.take_over_values(entry, entries)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_left_to_others(&self, at: Option<&Elsewhere>, resource: &Resource) -> bool {
+        self.others.iter().any(|other| other.is_live && other.claims(at, resource))
+    }
+
+    /// The values that this session leaves to others, as they are now.
+    fn values_of_others(&self, entries: &[Entry]) -> Vec<(Option<Elsewhere>, Resource, String)> {
+        let mut left: Vec<(Option<Elsewhere>, Resource, String)> = Vec::new();
+        for entry in entries {
+            let Step::Sets { values, .. } = &entry.step else { continue };
+            for Value { of, .. } in values {
+                let known = left.iter().any(|(at, resource, _)| *at == entry.at && resource == of);
+                if !known
+                    && self.is_left_to_others(entry.at.as_ref(), of)
+                    && let Ok(Some(net)) = self.net_of(entry.at.as_ref())
+                    && let Ok(Some(now)) = of.read(&net)
+                {
+                    left.push((entry.at.clone(), of.clone(), now));
+                }
+            }
+        }
+        left
+    }
+
+    /// The namespace of a step, if it is still there.
+    fn net_of(&self, at: Option<&Elsewhere>) -> Result<Option<Arc<Net>>> {
+        let Some(at) = at else { return self.lab.root().net().map(Some) };
+        let fits = |path: &Path| NsHandle::open(NsKind::Net, path).ok().filter(|handle| at.ns.is(handle));
+        let named = at.name.as_ref().and_then(|name| NsName::new(name).ok()).and_then(|name| fits(&path_of(&name)));
+        let of_process = || {
+            let processes = fs::read_dir("/proc").ok()?.filter_map(std::result::Result::ok);
+            processes.map(|process| process.path().join("ns/net")).find_map(|path| fits(&path))
+        };
+        Ok(named.or_else(of_process).and_then(|handle| self.lab.adopt(handle, None).net().ok()))
+    }
+
+    /// Undoes one step, given those that came after it.
+    fn undo(&mut self, entry: &Entry, later: &[Entry], all: &[Entry]) -> Result<()> {
+        let Some(net) = self.net_of(entry.at.as_ref())? else { return Ok(()) };
+        let permit = &self.permit;
+        let after = |fits: &dyn Fn(&Step) -> bool| later.iter().any(|other| other.at == entry.at && fits(&other.step));
+        match &entry.step {
+            Step::Began { .. }
+            | Step::LostNetns { .. }
+            | Step::LostAddress { .. }
+            | Step::LostRoute { .. }
+            | Step::HasSet { .. } => Ok(()),
+            Step::MakesNetnsDir | Step::MountsNetnsDir => {
+                let is_used = undo_netns_dir(&entry.step)?;
+                match self.others.iter_mut().find(|other| other.is_live) {
+                    Some(other) if is_used => other.take_over(entry.clone()),
+                    _ => Ok(()),
+                }
+            }
+            Step::MakesNetns { name, ns } => {
+                if after(&|step| matches!(step, Step::LostNetns { name: lost } if lost == name)) {
+                    return Ok(());
+                }
+                let file = path_of(&NsName::new(name)?);
+                match NsHandle::open(NsKind::Net, &file) {
+                    Ok(handle) if ns.is(&handle) => remove_name(&file),
+                    // Killed between making the file and mounting the namespace on it: no program could use it yet.
+                    Err(error) if error.errno == Some(Errno::EINVAL) && is_empty_file(&file) => remove_name(&file),
+                    _ => Ok(()), // gone, or another one's by now
+                }
+            }
+            Step::WillMakeLink { name, above, mac } => {
+                if after(&|step| matches!(step, Step::MadeLink { name: made, .. } if made == name)) {
+                    return Ok(());
+                }
+                let name = IfName::from_kernel(name);
+                match net.find_link(Which::Name(&name))? {
+                    // Indices only grow: a link of that name above the highest one from before is the one we made.
+                    Some(link) if link.index > *above || mac.as_ref() == Some(&link.mac) => {
+                        net.delete_link(permit, &name).or_else(gone)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Step::MadeLink { index, kind, .. } => match net.find_link(Which::Index(*index))? {
+                Some(link) if link.kind == *kind => {
+                    net.delete_link(permit, &IfName::from_kernel(&link.name)).or_else(gone)
                 }
                 _ => Ok(()),
+            },
+            Step::AddsAddress { index, address } => {
+                if after(
+                    &|step| matches!(step, Step::LostAddress { index: i, address: a } if i == index && a == address),
+                ) {
+                    return Ok(());
+                }
+                let others = secondaries(entry.at.as_ref(), &net, *index, all)?;
+                net.delete_addr(permit, *index, &link_name(&net, *index), *address).or_else(gone)?;
+                self.errors.extend(net.restore(permit, &others));
+                Ok(())
+            }
+            Step::AddsRoute { dst, gateway, index, metric } => {
+                if after(&|step| matches!(step, Step::LostRoute { dst: d, metric: m } if d == dst && m == metric)) {
+                    return Ok(());
+                }
+                let ours = net.routes(dst.addr().is_ipv6())?.into_iter().find(|route| {
+                    route.dst == *dst
+                        && route.metric == *metric
+                        && route.gateway == *gateway
+                        && index.is_none_or(|index| route.index == Some(index))
+                });
+                let Some(route) = ours else { return Ok(()) };
+                let metric = Some(*metric).filter(|metric| *metric > 0);
+                let route = NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric };
+                net.delete_route(permit, &route).or_else(gone)
+            }
+            Step::Sets { values, lost } => {
+                // The first is the one that was written; the others are those that the kernel changes with it.
+                self.settle(
+                    entry.at.as_ref(),
+                    values.iter().filter(|value| !matches!(value.of, Resource::Mac(_))),
+                    all,
+                );
+                let with_link = |value: &Value| !matches!(value.of, Resource::Sysctl(_));
+                let left =
+                    values.iter().any(|value| with_link(value) && self.is_left_to_others(entry.at.as_ref(), &value.of));
+                if !left {
+                    self.loses(entry.at.as_ref(), lost, entry.time);
+                }
+                Ok(())
+            }
+            Step::Started { pid, start } => {
+                end_started(*pid, *start);
+                Ok(())
             }
         }
-        Step::MadeLink { index, kind, .. } => match net.find_link(Which::Index(*index))? {
-            Some(link) if link.kind == *kind => {
-                net.delete_link(&permit, &IfName::from_kernel(&link.name)).or_else(gone)
+    }
+
+    /// Restores values, or leaves them to the sessions that use them.
+    fn settle<'a>(&mut self, at: Option<&Elsewhere>, values: impl Iterator<Item = &'a Value>, entries: &[Entry]) {
+        for value in values {
+            if let Err(error) = self.settle_one(at, &value.of, entries) {
+                // A value that several steps have changed is reported once.
+                if !self.errors.contains(&error) {
+                    self.errors.push(error);
+                }
             }
-            _ => Ok(()),
-        },
-        Step::AddsAddress { index, address } => net.delete_addr(&permit, *index, "", *address).or_else(gone),
-        Step::AddsRoute { dst, gateway, index, metric } => {
-            let ours = net.routes(dst.addr().is_ipv6())?.into_iter().find(|route| {
-                route.dst == *dst
-                    && route.metric == *metric
-                    && route.gateway == *gateway
-                    && index.is_none_or(|index| route.index == Some(index))
-            });
-            let Some(route) = ours else { return Ok(()) };
-            let metric = Some(*metric).filter(|metric| *metric > 0);
-            net.delete_route(&permit, &NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric })
-                .or_else(gone)
         }
-        Step::SetsUp { index, bare } => {
-            change(&net, &permit, *index, Change::Down)?;
-            if *bare { net.delete_addr(&permit, *index, "lo", guard::LOOPBACK).or_else(gone) } else { Ok(()) }
+    }
+
+    fn settle_one(&self, at: Option<&Elsewhere>, resource: &Resource, entries: &[Entry]) -> Result<()> {
+        if self.is_left_to_others(at, resource) {
+            return Ok(());
         }
-        Step::SetsDown { index, lost } => {
-            change(&net, &permit, *index, Change::Up)?;
-            net.restore(&permit, lost)
+        let journals: Vec<&[Entry]> = self.others.iter().map(Other::entries).chain([entries]).collect();
+        let Some(history) = History::of(&journals, at, resource) else { return Ok(()) };
+        let Some(net) = self.net_of(at)? else { return Ok(()) };
+        match resource.read(&net)? {
+            Some(now) if !history.has(&now) && now != history.first => Err(Error::plain(
+                Kind::Kernel,
+                format!("{} was `{}`, and is `{now}` now", resource.shown(&net), history.first),
+            )
+            .hint("another program has changed it meanwhile, so it is left as it is")),
+            _ => self.put(at, resource, &history.first),
         }
-        Step::SetsMtu { index, mtu, lost } => {
-            change(&net, &permit, *index, Change::Mtu(*mtu))?;
-            net.restore(&permit, lost)
+    }
+
+    /// Gives a value, unless it has it.
+    fn put(&self, at: Option<&Elsewhere>, resource: &Resource, value: &str) -> Result<()> {
+        let Some(net) = self.net_of(at)? else { return Ok(()) };
+        match resource.read(&net)? {
+            Some(now) if now != *value => resource.write(&net, &self.permit, value).or_else(gone),
+            _ => Ok(()), // as it should be, or gone
         }
-        Step::SetsSysctl { values } => {
-            // The first is the one that was written; the others are those that the kernel changes with it.
-            values.iter().try_for_each(|(key, value)| match net.sysctl(key) {
-                Ok(now) if now != *value => net.set_sysctl(&permit, key, value).map(drop),
-                Err(error) => gone(error), // the link of this setting is gone
-                Ok(_) => Ok(()),
-            })
+    }
+
+    /// Remembers what has to be restored. What another session added is only restored for that session.
+    fn loses(&mut self, at: Option<&Elsewhere>, lost: &[Lost], time: u64) {
+        for Lost { message, session } in lost {
+            let is_wanted = |name: &String| self.others.iter().any(|other| other.is_live && other.name == *name);
+            if session.as_ref().is_some_and(|name| !is_wanted(name)) {
+                continue;
+            }
+            match Kept::decode(message) {
+                Some(kept) => self.lost.push(Removed { at: at.cloned(), kept, time, is_of_other: session.is_some() }),
+                None => {
+                    self.errors.push(Error::plain(Kind::Kernel, format!("`{message}` in the journal is not a message")))
+                }
+            }
         }
-        Step::Started { pid, start } => {
-            end_started(*pid, *start);
-            Ok(())
+    }
+
+    fn restore_lost(&mut self) {
+        let mut lost = std::mem::take(&mut self.lost);
+        // What was kept first is how it was.
+        lost.sort_by_key(|removed| removed.time);
+        while let Some(first) = lost.first() {
+            let at = first.at.clone();
+            let (here, elsewhere): (Vec<_>, Vec<_>) = lost.into_iter().partition(|removed| removed.at == at);
+            lost = elsewhere;
+            let age = |time: u64| u32::try_from(now().saturating_sub(time) / 1_000_000_000).unwrap_or(u32::MAX);
+            let kept: Vec<(Kept, u32)> = here.iter().map(|removed| (removed.kept.clone(), age(removed.time))).collect();
+            let before: Vec<Kept> = here.into_iter().filter(|removed| !removed.is_of_other).map(|r| r.kept).collect();
+            match self.net_of(at.as_ref()) {
+                Ok(Some(net)) => {
+                    self.errors.extend(net.restore(&self.permit, &kept));
+                    self.errors.extend(net.remove_what_came_back(&self.permit, &before).err());
+                }
+                Ok(None) => {}
+                Err(error) => self.errors.push(error),
+            }
         }
     }
 }
 
-fn change(net: &Net, permit: &Permitted, index: u32, change: Change<'_>) -> Result<()> {
-    net.change_link(permit, Which::Index(index), change, || format!("restore link {index}")).or_else(gone)
+/// The IPv4 addresses of a link that other programs have added: the kernel removes those that are secondary to one
+/// together with it.
+fn secondaries(at: Option<&Elsewhere>, net: &Net, index: u32, entries: &[Entry]) -> Result<Vec<(Kept, u32)>> {
+    let is_ours = |kept: &Kept| {
+        entries.iter().any(|entry| match &entry.step {
+            Step::AddsAddress { index, address } if entry.at.as_ref() == at => is_address(kept, *index, address),
+            _ => false,
+        })
+    };
+    let there = net.what_goes_with(index, &Followers::of(index, &[]))?.into_iter();
+    Ok(there.filter(|kept| kept.is_ipv4_address() && !is_ours(kept)).map(|kept| (kept, 0)).collect())
+}
+
+/// Whether a kept object is this address.
+pub(super) fn is_address(kept: &Kept, index: u32, address: &IpNet) -> bool {
+    kept.is_address(index, address.addr(), address.prefix_len())
+}
+
+fn link_name(net: &Net, index: u32) -> String {
+    match net.find_link(Which::Index(index)) {
+        Ok(Some(link)) => link.name,
+        _ => index.to_string(),
+    }
 }
 
 fn is_empty_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.size() == 0)
 }
 
-/// Takes `/run/netns` away again, unless somebody uses it by now.
-fn undo_netns_dir(step: &Step) -> Result<()> {
+/// Takes `/run/netns` away again. Returns whether there are names in it.
+fn undo_netns_dir(step: &Step) -> Result<bool> {
     let fail = |e: std::io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
-    let Some(_lock) = netns_dir::lock().map_err(fail)? else { return Ok(()) };
+    let Some(_lock) = netns_dir::lock().map_err(fail)? else { return Ok(false) };
     if fs::read_dir(NETNS_DIR).map_err(fail)?.next().is_some() {
-        return Ok(());
+        return Ok(true);
     }
     if *step == Step::MountsNetnsDir {
         return match sys::unmount(Path::new(NETNS_DIR)) {
-            Ok(()) | Err(Errno::EINVAL) => Ok(()), // not mounted: killed before
+            Ok(()) | Err(Errno::EINVAL) => Ok(false), // not mounted: killed before
             Err(errno) => Err(fail(errno.into())),
         };
     }
     match fs::remove_dir(NETNS_DIR).map_err(|e| e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)) {
-        // A mount of somebody else's, or a new name.
-        Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => Ok(()),
+        // A mount of another program, or a new name.
+        Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => Ok(false),
         Err(errno) => Err(fail(errno.into())),
     }
-}
-
-/// Undoes the journals of processes that are gone. Like a garbage collector: `nslab gc`.
-#[must_use]
-pub fn collect_garbage() -> (usize, Vec<Error>) {
-    let (mut undone, mut errors) = (0, Vec::new());
-    let Ok(entries) = fs::read_dir(DIRECTORY) else { return (0, errors) };
-    for path in entries.filter_map(std::result::Result::ok).map(|entry| entry.path()) {
-        let is_journal = path.extension().is_some_and(|extension| extension == "journal");
-        let Some(file) = File::open(&path).ok().filter(|_| is_journal) else { continue };
-        // Whoever works with a journal holds its lock, however it is called and whatever its number is.
-        let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
-        let same = |a: fs::Metadata, b: fs::Metadata| a.ino() == b.ino() && a.dev() == b.dev();
-        let unchanged = matches!((lock.metadata(), fs::metadata(&path)), (Ok(a), Ok(b)) if same(a.clone(), b.clone()));
-        if !unchanged {
-            continue; // undone meanwhile
-        }
-        let failed = undo(&path);
-        undone += usize::from(failed.is_empty());
-        errors.extend(failed);
-    }
-    (undone, errors)
 }
