@@ -19,6 +19,8 @@ mod common;
 mod errors;
 mod hostile;
 mod isolation;
+mod lab;
+mod layers;
 mod repl;
 mod scripts;
 mod session;

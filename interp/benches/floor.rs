@@ -1,7 +1,7 @@
 //! nslab against the kernel's floor: the same labs, built by a script and by raw netlink messages, in turn.
 //!
-//! `cargo bench` runs all of it; `cargo bench -- --rounds 31 star` only what has "star" in its name, more often. It needs
-//! no root and changes nothing: it makes a lab of its own first. `docs/performance.md` says how to read the table.
+//! `cargo bench` runs every workload; `cargo bench -- --rounds 31 star` those with "star" in their name, for 31 rounds.
+//! It runs in a private lab, needs no root and changes nothing outside. `docs/performance.md` explains the table.
 
 #[path = "floor/mod.rs"]
 mod floor;
@@ -14,15 +14,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use floor::Run;
+use interp::console::{Console, Palette};
 use interp::language::engine::STACK;
 use interp::language::interpreter::{Interpreter, Stop};
 use rhai::{AST, Map, Scope};
 use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::Lab;
 
-/// The kernel is still removing what the last run closed, and holds its locks for that.
+/// The pause between two runs: the kernel still removes what the last run closed, and holds locks meanwhile.
 const GAP: Duration = Duration::from_millis(600);
-/// Where the lab has its names.
+/// The directory of the lab's names.
 const NAMES: &str = "/run/netns";
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -69,31 +70,31 @@ const WORKLOADS: [Workload; 10] = [
     },
 ];
 
-/// What the command line asks for.
-struct Wish {
+/// The command line.
+struct Options {
     rounds: usize,
     names: Vec<String>,
 }
 
-impl Wish {
+impl Options {
     fn read() -> Fallible<Self> {
-        let mut wish = Self { rounds: 11, names: Vec::new() };
+        let mut options = Self { rounds: 11, names: Vec::new() };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--bench" => {} // cargo says it to every benchmark
-                "--rounds" => wish.rounds = words.next().ok_or("--rounds takes a number")?.parse::<usize>()?.max(1),
-                name => wish.names.push(name.to_owned()),
+                "--bench" => {} // cargo passes it to every benchmark
+                "--rounds" => options.rounds = words.next().ok_or("--rounds takes a number")?.parse::<usize>()?.max(1),
+                name => options.names.push(name.to_owned()),
             }
         }
-        Ok(wish)
+        Ok(options)
     }
 
     fn includes(&self, name: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|wanted| name.contains(wanted.as_str()))
     }
 
-    /// `star 1000` takes minutes: only who names it gets it.
+    /// `star 1000` takes minutes: it runs only if it is named.
     fn includes_workload(&self, name: &str) -> bool {
         if name == "star 1000" { self.names.iter().any(|wanted| wanted == name) } else { self.includes(name) }
     }
@@ -103,25 +104,25 @@ fn main() -> ExitCode {
     match whole() {
         Ok(status) => status.into(),
         Err(error) => {
-            complain(&error.to_string());
+            report_error(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
 fn whole() -> Fallible<u8> {
-    let wish = Wish::read()?;
-    // Out here: `nslab` makes a lab of its own each time.
-    if wish.includes("processes") {
-        processes(wish.rounds)?;
+    let options = Options::read()?;
+    // Outside the lab: each of these processes makes one of its own.
+    if options.includes("processes") {
+        processes(options.rounds)?;
     }
-    // From here on in a lab, which is made while there is one thread.
+    // The rest runs in a lab, which is made while there is one thread.
     let launch = Launch { private: true, interactive: false, cleanup: &|status| status };
     let status = boot::launch(&launch, || {
-        let work = || match run(&wish) {
+        let work = || match run(&options) {
             Ok(right) => u8::from(!right),
             Err(error) => {
-                complain(&error.to_string());
+                report_error(&error.to_string());
                 2
             }
         };
@@ -133,25 +134,25 @@ fn whole() -> Fallible<u8> {
     status.map_err(|error| format!("{error}: {}", error.hint_text().unwrap_or_default()).into())
 }
 
-fn complain(text: &str) {
+fn report_error(text: &str) {
     let _ = writeln!(io::stderr(), "error: {text}");
 }
 
-/// Runs what is wanted; whether everything that was sent came back.
-fn run(wish: &Wish) -> Fallible<bool> {
+/// Runs the workloads. Returns whether every echo came back.
+fn run(options: &Options) -> Fallible<bool> {
     let mut right = true;
-    let wanted: Vec<_> = WORKLOADS.iter().filter(|workload| wish.includes_workload(workload.name)).collect();
+    let wanted: Vec<_> = WORKLOADS.iter().filter(|workload| options.includes_workload(workload.name)).collect();
     if !wanted.is_empty() {
         print(&format!(
             "{} rounds; median (range) in ms; ratio = nslab / floor, of the medians\n\n{:<19}{:^22}{:^22}{:>6}  {:>6}{:>7}{:>8}   received\n",
-            wish.rounds, "", "floor", "nslab", "ratio", "build", "probe", "delete"
+            options.rounds, "", "floor", "nslab", "ratio", "build", "probe", "delete"
         ));
     }
     for workload in wanted {
         let script = Script::compile(workload)?;
         let (mut floors, mut scripts) = (Vec::new(), Vec::new());
-        for round in 0..wish.rounds {
-            // Whoever comes second finds another kernel than who came first: they take turns.
+        for round in 0..options.rounds {
+            // The first run changes the state of the kernel for the second: they take turns to be first.
             for first in [true, false] {
                 thread::sleep(GAP);
                 if first == (round % 2 == 0) {
@@ -171,7 +172,7 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// A script that is ready to run. It measures itself, and returns what [`Run`] has.
+/// A compiled script. It measures itself and returns the fields of [`Run`] as a map.
 struct Script {
     interpreter: Interpreter,
     ast: AST,
@@ -180,14 +181,14 @@ struct Script {
 impl Script {
     fn compile(workload: &Workload) -> Fallible<Self> {
         let args: Vec<String> = workload.args.iter().map(ToString::to_string).collect();
-        let mut interpreter = Interpreter::new(Lab::here(None)?, None, &args);
+        let mut interpreter = Interpreter::new(Lab::here(None)?, Console::standard(), None, &args);
         let ast = interpreter.compile(&Scope::new(), workload.name, workload.script).map_err(|stop| why(&stop))?;
         Ok(Self { interpreter, ast })
     }
 
     fn run(&self) -> Fallible<Run> {
         let value = self.interpreter.evaluate(&mut Scope::new(), &self.ast).map_err(|stop| why(&stop))?;
-        // The kernel removes cables a little later. The next run shall find the lab as this one did.
+        // The kernel removes cables a little later. Wait, so that the next run starts from the same state.
         let root = self.interpreter.lab.root().net()?;
         for _ in 0..10_000 {
             if root.links()?.len() == 1 {
@@ -211,13 +212,14 @@ impl Script {
 
 fn why(stop: &Stop) -> String {
     match stop {
-        Stop::Failed(diagnostic) => diagnostic.render(false),
+        Stop::Failed(diagnostic) => diagnostic.render(Palette::PLAIN),
         Stop::Exit(code) => format!("the script ended with {code}"),
         Stop::Interrupted => "interrupted".into(),
+        Stop::OutputLost(_) => "the output is lost".into(),
     }
 }
 
-/// Prints one row; whether all echoes came back on both sides.
+/// Prints one row. Returns whether every echo came back, for floor and script alike.
 fn report(name: &str, floors: &[Run], scripts: &[Run]) -> bool {
     let ratio = |part: fn(&Run) -> Duration| {
         let [floor, script] = [floors, scripts].map(|runs| Times::of(runs.iter().map(part)).median);
@@ -266,7 +268,7 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// Whole processes, from start to end: next to a small program that does nothing, `ip -V`.
+/// Measures whole processes, from start to end, against `ip -V`, a small program that does nothing.
 fn processes(rounds: usize) -> Fallible<()> {
     let nslab = env!("CARGO_BIN_EXE_nslab");
     let two_nodes = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/scripts/two_nodes.rhai");
@@ -279,9 +281,9 @@ fn processes(rounds: usize) -> Fallible<()> {
     let mut times = commands.map(|_| Vec::new());
     for _ in 0..rounds {
         for ((name, words), times) in commands.iter().zip(&mut times) {
-            // A lab is still being removed when its process has ended.
+            // The kernel still removes a lab after its process has ended.
             thread::sleep(GAP / 3);
-            #[expect(clippy::disallowed_methods, reason = "whole processes are what is measured")]
+            #[expect(clippy::disallowed_methods, reason = "the benchmark measures whole processes")]
             let mut command = Command::new(words[0]);
             command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
             let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The REPL's figures: the first prompt, the work of a keystroke, completion in a large lab, how soon Ctrl-C acts.
+//! The REPL's figures: the first prompt, a keystroke, completion in a large lab, the time from Ctrl-C to the prompt.
 #![allow(clippy::disallowed_methods, reason = "a benchmark starts the program")]
 
 use std::fs::File;
@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use interp::console::{Console, Palette};
 use interp::language::engine;
 use interp::language::interpreter::{Interpreter, Stop};
 use interp::repl::assist::complete::complete;
@@ -56,7 +57,7 @@ fn first_prompt() -> Duration {
 fn in_the_lab() -> u8 {
     let work = || {
         let lab = Lab::here(None).expect("a lab");
-        let mut session = Session::new(Interpreter::new(lab, None, &[]));
+        let mut session = Session::new(Interpreter::new(lab, Console::standard(), None, &[]));
         let built =
             session.evaluate("let all = []; for i in 0..500 { all.push(netns(`node${i}`)); } let ns1 = all[7]; ()");
         assert!(built.is_ok(), "a lab of 500 namespaces");
@@ -76,7 +77,7 @@ fn in_the_lab() -> u8 {
         input.push_str("    ping(ns1, ");
         let validator = Validator::default();
         let keystroke = timed(|| {
-            let coloured = highlight(&catalog, &input).len();
+            let coloured = highlight(&catalog, Palette::COLOURED, &input).len();
             let hinted = signature(&catalog, &live, &input, input.len()).map_or(0, |hint| hint.len());
             coloured + hinted + usize::from(validator.is_incomplete(&input))
         });
@@ -90,10 +91,10 @@ fn in_the_lab() -> u8 {
     u8::from(worker.map(thread::JoinHandle::join).is_err())
 }
 
-/// From Ctrl-C to the end of what waits, for all that can wait.
+/// Measures the time from Ctrl-C to the end of the wait, for everything that waits.
 fn interrupts() {
     let lab = Lab::here(None).expect("a lab");
-    let mut session = Session::new(Interpreter::new(lab.clone(), None, &[]));
+    let mut session = Session::new(Interpreter::new(lab.clone(), Console::standard(), None, &[]));
     let built = session.evaluate(
         r#"import "std/topo" as topo;
         let names = []; for i in 0..20 { names.push(`h${i}`); }
@@ -117,13 +118,13 @@ fn interrupts() {
     }
 }
 
-/// Evaluates `input`, interrupts it when it waits, and returns how long it took from there.
+/// Evaluates `input`, interrupts it while it waits, and returns the time from there to its end.
 fn interrupt(lab: &Arc<Lab>, session: &mut Session, input: &str) -> Duration {
     let pressed = Arc::new(OnceLock::new());
     let presser = thread::spawn({
         let (lab, pressed) = (lab.clone(), pressed.clone());
         move || {
-            thread::sleep(Duration::from_millis(100)); // by now it waits; what it does before is not measured
+            thread::sleep(Duration::from_millis(100)); // by now the input waits
             let _ = pressed.set(Instant::now());
             lab.exec().interrupt();
         }

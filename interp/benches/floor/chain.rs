@@ -12,9 +12,9 @@ use super::{
 const LEFT: End<'_> = End { name: "left", index: 10 };
 const RIGHT: End<'_> = End { name: "right", index: 11 };
 
-/// A packet passes 255 routers at most.
+/// The limit of routers: the TTL of a packet is 255 at most.
 const MOST: u32 = 250;
-/// From here on the end hosts need more than the usual 64 hops.
+/// From this many routers on the end hosts need a higher TTL than the default of 64.
 const FAR: u32 = 60;
 
 /// `n` routers in a row with a host at each end, at most 250. The `n + 2` nodes are numbered from the first host (0) to
@@ -37,7 +37,7 @@ pub(crate) fn chain(n: u32) -> io::Result<Run> {
     }
     let mut watch = Watch::start();
     let last = n + 1;
-    let mut nodes = (0..=last).map(|i| Node::new(settings(i, last))).collect::<io::Result<Vec<_>>>()?;
+    let mut nodes = (0..=last).map(|i| Node::new(sysctls(i, last))).collect::<io::Result<Vec<_>>>()?;
     for i in 1..nodes.len() {
         if let [left, right] = &mut nodes[i - 1..=i] {
             left.netlink.acknowledged(add_veth(RIGHT, None, LEFT, right.as_fd()))?;
@@ -75,7 +75,7 @@ pub(crate) fn chain(n: u32) -> io::Result<Run> {
     Ok(Run { build, probe, delete: watch.lap(), sent: 1, received })
 }
 
-fn settings(i: u32, last: u32) -> &'static [(&'static str, &'static str)] {
+fn sysctls(i: u32, last: u32) -> &'static [(&'static str, &'static str)] {
     match i {
         _ if i > 0 && i < last => &[("ipv4/ip_forward", "1")],
         _ if last > FAR => &[("ipv4/ip_default_ttl", "255")],

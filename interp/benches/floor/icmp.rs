@@ -18,7 +18,7 @@ const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST: u8 = 8;
 /// Header and data of an echo, as long as those of ping(8).
 const LENGTH: usize = 8 + 56;
-/// An echo that takes longer is lost.
+/// An echo that takes longer counts as lost.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// A raw ICMP socket. It belongs to the namespace in which it was opened, wherever it is used.
@@ -34,7 +34,7 @@ impl Pinger {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Asks `to` for an echo and waits for it: true if it came back in time.
+    /// Sends an echo request to `to` and waits for the reply. Returns whether it came in time.
     pub(super) fn ping(&mut self, to: Ipv4Addr) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         let [i0, i1] = identifier();
@@ -49,10 +49,10 @@ impl Pinger {
         let deadline = Instant::now() + DEADLINE;
         let mut answer = [0; 512];
         loop {
-            // Between two namespaces the answer is usually there when `sendto` returns.
+            // Between two namespaces the reply has usually arrived when `sendto` returns.
             match recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) if is_reply(&answer[..length], to, [i0, i1, s0, s1]) => return Ok(true),
-                Ok(_) | Err(Errno::EINTR) => {} // somebody else's: a raw socket hears everything
+                Ok(_) | Err(Errno::EINTR) => {} // a raw socket receives every ICMP message of the namespace
                 Err(Errno::EAGAIN) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -71,18 +71,18 @@ impl Pinger {
     }
 }
 
-/// Every socket is alone in its namespace: one number for all of them is enough.
+/// The echo identifier. Every socket is alone in its namespace, so all share one.
 fn identifier() -> [u8; 2] {
     let [.., a, b] = process::id().to_be_bytes();
     [a, b]
 }
 
-/// True if `packet`, which starts with its IP header, is the echo that was asked for.
-fn is_reply(packet: &[u8], from: Ipv4Addr, wanted: [u8; 4]) -> bool {
+/// Whether `packet`, which starts with its IP header, is the reply to the request.
+fn is_reply(packet: &[u8], from: Ipv4Addr, ids: [u8; 4]) -> bool {
     let header = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
     packet.get(12..16) == Some(&from.octets())
         && packet.get(header) == Some(&ECHO_REPLY)
-        && packet.get(header + 4..header + 8) == Some(&wanted)
+        && packet.get(header + 4..header + 8) == Some(&ids)
 }
 
 /// RFC 1071.

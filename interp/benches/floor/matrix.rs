@@ -1,4 +1,4 @@
-//! The matrix: nodes on one bridge, and each of them asks all others.
+//! The matrix: nodes on one bridge, each of which pings all others.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::{
     switch::{Switch, address},
 };
 
-/// All ordered pairs of `n` nodes, cold: nobody knows the hardware address of anybody yet. In this order:
+/// All ordered pairs of `n` nodes, cold: no neighbour table has an entry. In this order:
 ///
 /// 1. to 5. build: as the workload `star`;
 /// 6. probe: node 0 pings node 1, 2, …, n − 1, then node 1 pings node 0, 2, …, each echo awaited before the next:

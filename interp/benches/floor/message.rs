@@ -7,13 +7,13 @@ const ALIGN: usize = 4;
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// Starts a message of type `kind` whose fixed header is `fixed`.
+    /// Starts a message of type `kind` with the fixed header `fixed`.
     pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(256);
-        bytes.extend([0; 4]); // the length: known when it is sent
+        bytes.extend([0; 4]); // length: set by `finish`
         bytes.extend(kind.to_ne_bytes());
         bytes.extend(flags.to_ne_bytes());
-        bytes.extend([0; 8]); // sequence number: set when it is sent; port: the kernel knows
+        bytes.extend([0; 8]); // sequence number: set by `finish`; port: set by the kernel
         bytes.extend(fixed);
         Self(bytes)
     }
@@ -31,7 +31,7 @@ impl Message {
         self.attribute(kind, &value.to_ne_bytes())
     }
 
-    /// Appends one attribute with a text in it, which ends with a zero byte.
+    /// Appends one attribute with a C string in it.
     pub(super) fn text(self, kind: u16, value: &str) -> Self {
         self.nest(kind, |mut inside| {
             inside.0.extend(value.as_bytes());
@@ -52,7 +52,7 @@ impl Message {
         Self(bytes)
     }
 
-    /// Appends bytes as they are: a fixed header inside an attribute.
+    /// Appends bytes unchanged: a fixed header inside an attribute.
     pub(super) fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self

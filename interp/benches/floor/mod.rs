@@ -1,18 +1,18 @@
 //! The floor of the benchmark: the same labs as the scripts build, as raw netlink messages and raw ICMP.
 //!
-//! There is no interpreter here, no netlink crate and no runtime, only what the kernel has to be told. What every workload
-//! shares:
+//! There is no interpreter here, no netlink crate and no runtime, only the messages that the kernel requires. All
+//! workloads have in common:
 //!
-//! - a namespace is made by a thread of its own, which unshares, opens everything that has to be opened inside (the
-//!   namespace itself, one netlink socket, one raw ICMP socket) and ends; nobody enters the namespace again;
-//! - a cable is one message: both ends are placed, named and numbered where they are going to stay;
-//! - an echo is asked for only after the link *is* up: see [`netlink::Netlink::wait_running`];
-//! - every request is acknowledged and every acknowledgement is looked at;
+//! - a namespace is made by a thread of its own, which unshares, opens the namespace, one netlink socket and one raw ICMP
+//!   socket in it, and ends; no thread enters the namespace again;
+//! - a cable is one message: both ends get their namespace, name and index at once;
+//! - an echo is sent only after the link is up: see [`netlink::Netlink::wait_running`];
+//! - every request is acknowledged and every acknowledgement is read;
 //! - a namespace is deleted by closing everything that holds it; its links go with it.
 //!
-//! A workload starts from the network namespace of the calling thread. Run it in a lab (which has also grown the table of
-//! descriptors while there was one thread: later that waits for an RCU grace period each time). Leave 0.6 s or more between two runs, because the kernel is still removing what the first one
-//! closed.
+//! A workload starts from the network namespace of the calling thread. Run it in a lab, which has grown the table of
+//! descriptors while there was one thread: later each growth waits for an RCU grace period. Leave 0.6 s or more between
+//! two runs: the kernel still removes what the first one closed.
 
 mod chain;
 mod icmp;
@@ -33,24 +33,22 @@ use std::{
 
 pub(crate) use self::{chain::chain, matrix::matrix, programs::programs, star::star, two_nodes::two_nodes};
 
-/// What one run of a workload took, and what came back.
-///
-/// `received` is part of the result: a mesh that loses echoes may be fast, but it is wrong.
+/// The times of one run of a workload, and its echoes: a run that loses echoes is wrong, however fast.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    /// From nothing to a lab that can be used.
+    /// From nothing to a usable lab.
     pub(crate) build: Duration,
-    /// All echoes, each one awaited before the next.
+    /// All echoes, each awaited before the next.
     pub(crate) probe: Duration,
     /// Until the last call that deletes something has returned.
     pub(crate) delete: Duration,
-    /// Echoes asked for.
+    /// Echo requests sent.
     pub(crate) sent: u32,
-    /// Echoes that came back in time.
+    /// Echo replies received in time.
     pub(crate) received: u32,
 }
 
-/// Measures one stretch after the other.
+/// Measures consecutive spans of time.
 struct Watch(Instant);
 
 impl Watch {

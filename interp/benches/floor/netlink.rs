@@ -13,8 +13,8 @@ use super::{message::Message, requests};
 
 const HEADER: usize = 16;
 
-/// How long a link may take until it runs, or is gone. On a recent kernel the first answer says that it runs.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a link may take until it runs, or is gone. On a recent kernel it runs at the first answer.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// A netlink socket. It belongs to the namespace in which it was opened, wherever it is used.
 pub(super) struct Netlink {
@@ -30,26 +30,25 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, answer: vec![0; 8192] })
     }
 
-    /// Sends `message` and reads its acknowledgement. A refusal is an error with the kernel's number.
+    /// Sends `message` and reads its acknowledgement. A refusal is an error with the kernel's errno.
     pub(super) fn acknowledged(&mut self, message: Message) -> io::Result<()> {
         let kind = self.exchange(message)?.0;
         if i32::from(kind) == libc::NLMSG_ERROR { Ok(()) } else { Err(malformed()) }
     }
 
-    /// Returns once link `index` runs, so that the first packet is sent and not dropped.
+    /// Returns once link `index` runs: from then on no packet is dropped.
     ///
-    /// The end of a veth that was opened first has no carrier at that moment. It gets one when the other end is opened,
-    /// but its queue stays shut until the kernel's link watch has run, and what is sent until then is lost: for ARP that
-    /// costs a second. Asking for the link by its index runs the link watch at once; where it does not (older kernels),
-    /// asking again after a while does.
+    /// The veth end that is set up first has no carrier yet. It gets carrier with the other end, but drops packets until
+    /// the kernel's link watch has run: for ARP that costs a second. `RTM_GETLINK` by index runs the link watch at once; on
+    /// older kernels a later `RTM_GETLINK` sees that it has run.
     pub(super) fn wait_running(&mut self, index: u32) -> io::Result<()> {
         let running = libc::IFF_RUNNING.cast_unsigned();
-        patiently(index, "does not run", || Ok(self.link_flags(index)? & running != 0))
+        poll_until(index, "does not run", || Ok(self.link_flags(index)? & running != 0))
     }
 
     /// Returns once there is no link `index`.
     pub(super) fn wait_gone(&mut self, index: u32) -> io::Result<()> {
-        patiently(index, "is still there", || match self.link_flags(index) {
+        poll_until(index, "is still there", || match self.link_flags(index) {
             Ok(_) => Ok(false),
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(true),
             Err(error) => Err(error),
@@ -66,7 +65,7 @@ impl Netlink {
 
     /// Sends one request and returns type and body of its one answer.
     ///
-    /// The kernel has handled the request when `send` returns, so `recv` never has to wait.
+    /// The kernel has handled the request when `send` returns, so `recv` does not wait.
     fn exchange(&mut self, message: Message) -> io::Result<(u16, &[u8])> {
         self.sequence += 1;
         let bytes = message.finish(self.sequence);
@@ -94,12 +93,12 @@ impl Netlink {
     }
 }
 
-/// Asks until the answer is yes: at once, then every millisecond.
-fn patiently(index: u32, complaint: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+/// Calls `done` until it is true: at once, then every millisecond.
+fn poll_until(index: u32, problem: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let mut started = None;
     while !done()? {
-        if started.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("link {index} {complaint}")));
+        if started.get_or_insert_with(Instant::now).elapsed() > LIMIT {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("link {index} {problem}")));
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -1,4 +1,4 @@
-//! A network namespace, made by a thread that ends.
+//! A network namespace, made by a short-lived thread.
 
 use std::{
     fs::{self, File},
@@ -15,10 +15,10 @@ use nix::{
 
 use super::{icmp::Pinger, netlink::Netlink};
 
-/// The thread opens three descriptors and ends.
+/// The stack of that thread, which only opens three descriptors.
 const STACK: usize = 64 * 1024;
 
-/// A namespace and everything that is ever needed of it. Closing all of it (dropping this) deletes the namespace.
+/// A namespace and its sockets. Dropping it closes all of them, which deletes the namespace.
 pub(super) struct Node {
     namespace: OwnedFd,
     pub(super) netlink: Netlink,
@@ -26,13 +26,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Makes a namespace in which these settings hold: `("ipv4/ip_forward", "1")`. Like `ip netns add`, without a name.
-    pub(super) fn new(settings: &'static [(&'static str, &'static str)]) -> io::Result<Self> {
+    /// Makes a namespace with these sysctls, such as `("ipv4/ip_forward", "1")`. Like `ip netns add`, without a name.
+    pub(super) fn new(sysctls: &'static [(&'static str, &'static str)]) -> io::Result<Self> {
         let make = move || {
             #[expect(clippy::disallowed_methods, reason = "this thread is our own, and it ends here")]
             unshare(CloneFlags::CLONE_NEWNET)?;
-            for (key, value) in settings {
-                fs::write(format!("/proc/sys/net/{key}"), value)?; // follows the calling thread
+            for (key, value) in sysctls {
+                fs::write(format!("/proc/sys/net/{key}"), value)?; // /proc/sys/net is that of the calling thread
             }
             let namespace = File::open("/proc/thread-self/ns/net")?.into();
             Ok(Self { namespace, netlink: Netlink::open()?, pinger: Pinger::open()? })
@@ -41,7 +41,7 @@ impl Node {
         thread.join().unwrap_or_else(|_| Err(io::Error::other("panic while making a namespace")))
     }
 
-    /// Binds the namespace to a file. Like the name that `ip netns add` gives.
+    /// Bind-mounts the namespace on a file, as `ip netns add` names it.
     #[expect(clippy::disallowed_methods, reason = "in the lab that the benchmark made")]
     pub(super) fn bind(&self, file: &Path) -> io::Result<()> {
         File::create_new(file)?;
@@ -50,7 +50,7 @@ impl Node {
     }
 }
 
-/// Takes the name away again.
+/// Removes the name.
 #[expect(clippy::disallowed_methods, reason = "in the lab that the benchmark made")]
 pub(super) fn unbind(file: &Path) -> io::Result<()> {
     umount2(file, MntFlags::MNT_DETACH)?;

@@ -1,4 +1,4 @@
-//! Programs, one after the other, in one namespace.
+//! Programs that run one after the other in one namespace.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ pub(crate) fn programs(program: &str, count: u32) -> io::Result<Run> {
             setns(node.as_fd(), CloneFlags::CLONE_NEWNET)?;
             let mut succeeded = 0;
             for _ in 0..count {
-                #[expect(clippy::disallowed_methods, reason = "the floor of what starts programs")]
+                #[expect(clippy::disallowed_methods, reason = "the floor of starting programs")]
                 let output = Command::new(program).stdin(Stdio::null()).output()?;
                 succeeded += u32::from(output.status.success());
             }

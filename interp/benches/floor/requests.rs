@@ -1,4 +1,4 @@
-//! The requests that the workloads make, each with the `ip` command that does the same.
+//! The requests of the workloads, each with the equivalent `ip` command.
 
 use std::{
     net::Ipv4Addr,
@@ -13,20 +13,20 @@ pub(super) const LO: u32 = 1;
 const UP: u32 = libc::IFF_UP.cast_unsigned();
 /// `linux/veth.h`: the other end, described like a link of its own.
 const VETH_INFO_PEER: u16 = 1;
-/// `linux/rtnetlink.h`: leave out the counters, which nobody looks at here.
+/// `linux/rtnetlink.h`: leave out the counters, which no workload reads.
 const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 
-/// One end of a cable: its name and the index that it is given.
+/// One end of a cable: its name and its interface index.
 #[derive(Clone, Copy)]
 pub(super) struct End<'a> {
     pub(super) name: &'a str,
     pub(super) index: u32,
 }
 
-/// Both ends of a cable in one message; the near one comes up, and may be a port of the bridge `master`.
+/// Creates both ends of a cable in one message. The near end is set up, and may be a port of the bridge `master`.
 ///
 /// Like `ip link add NEAR master BRIDGE up type veth peer name FAR netns FAR_NS`, with `index` at both ends. The far end
-/// cannot come up in this message: it does not know its peer yet, and the kernel says ENOTCONN.
+/// cannot be set up in this message: it has no peer yet, and the kernel returns ENOTCONN.
 pub(super) fn add_veth(near: End<'_>, master: Option<u32>, far: End<'_>, far_ns: BorrowedFd<'_>) -> Message {
     let message = create(libc::RTM_NEWLINK, &link(near.index, UP)).text(libc::IFLA_IFNAME, near.name);
     let message = match master {
@@ -78,7 +78,7 @@ pub(super) fn add_route(to: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Message 
     message.attribute(libc::RTA_GATEWAY, &gateway.octets())
 }
 
-/// A message that creates an object which must not exist yet.
+/// A message that creates an object. It must not exist yet.
 fn create(kind: u16, fixed: &[u8]) -> Message {
     request(kind, libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL, fixed)
 }

@@ -1,4 +1,4 @@
-//! The star: nodes on one bridge, and the first of them asks all others.
+//! The star: nodes on one bridge, of which the first pings all others.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::{
     switch::{Switch, address},
 };
 
-/// Node 0 asks this many others at most.
+/// Node 0 pings this many others at most.
 ///
 /// The kernel keeps 1,024 neighbours for all namespaces together, and each echo adds two: one at either end.
 const PROBES: u32 = 500;

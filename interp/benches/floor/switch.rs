@@ -1,4 +1,4 @@
-//! What `star` and `matrix` build: nodes around a bridge.
+//! Nodes around a bridge, for `star` and `matrix`.
 
 use std::{io, net::Ipv4Addr, os::fd::AsFd};
 
@@ -36,7 +36,7 @@ impl Switch {
             let port = End { name: &format!("port{i}"), index: FIRST_PORT + i };
             switch.netlink.acknowledged(add_veth(port, Some(BRIDGE.index), ETH0, node.as_fd()))?;
         }
-        // Only now, not node by node: namespaces and ports are made faster while nothing on the bridge runs.
+        // Not node by node: namespaces and ports are made faster while no link of the bridge runs.
         for (i, node) in (0..).zip(&mut nodes) {
             node.netlink.acknowledged(add_address(ETH0.index, address(i), 16))?;
             node.netlink.acknowledged(set_up(LO))?;

@@ -1,4 +1,4 @@
-//! The walkthrough of the tutorial: the host, one namespace, a cable between them.
+//! Two nodes, as in the walkthrough: the host, one namespace, a cable between them.
 
 use std::{io, net::Ipv4Addr, os::fd::AsFd, path::Path};
 
@@ -26,9 +26,8 @@ const NODE: Ipv4Addr = Ipv4Addr::new(10, 1, 1, 1);
 /// 5. probe: the host pings 10.1.1.1, then the namespace pings 10.1.1.2;
 /// 6. delete: with a name, unmount and unlink; every descriptor is closed. The cable goes with the namespace, both ends.
 ///
-/// The kernel removes the cable a little after the last descriptor is closed. That is waited for, so that the next run
-/// finds the host as this one did, but it is not part of the time. `ip link del veth0` before step 6 would be part of it,
-/// and takes about 18 ms.
+/// The kernel removes the cable a little after the last descriptor is closed. The run waits for that, outside of the
+/// measured time, so that the next run starts from the same state. `ip link del veth0` before step 6 takes about 18 ms.
 pub(crate) fn two_nodes(named: Option<&Path>) -> io::Result<Run> {
     let name = named.map(|directory| directory.join("netns1"));
     let mut watch = Watch::start();

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::addr::AddrInfo;
-use crate::net::link::add::NewLink;
-use crate::net::link::{Change, LinkInfo, Which, kinds};
+use crate::net::link::kinds::{self, NewLink};
+use crate::net::link::{Change, LinkInfo, Which};
 
 /// A link, as scripts hold it. Its properties are read from the kernel each time.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Link {
     /// # Errors
     /// The guard's and the kernel's.
     pub(crate) fn create_on(guard: &Guard, lower: &Self, new: NewLink) -> Result<Self> {
-        guard.link(lower, LinkChange::Stack, |_| Ok(()))?;
+        guard.link((&lower.ns(), &lower.name()), LinkChange::Stack, |_| Ok(()))?;
         let new =
             NewLink { lower: Some(lower.index()?), with: format!(" on link `{}`{}", lower.name(), new.with), ..new };
         Self::create(guard, &lower.ns(), &new)
@@ -184,7 +184,9 @@ impl Link {
         op: impl Fn() -> String,
         work: impl FnOnce(&Permitted) -> Result<()>,
     ) -> Result<Permitted> {
-        guard.link(self, change, work).map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
+        guard
+            .link((&self.ns(), &self.name()), change, work)
+            .map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
     }
 
     /// Brings the link up and waits until both known ends are usable.
@@ -194,14 +196,19 @@ impl Link {
     pub fn up(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set up link `{}`", self.name());
         let permit = self.guarded(guard, LinkChange::Up, op, |permit| self.change(permit, Change::Up, op))?;
-        if !self.with_index(op, Net::wait_usable)? {
+        let has_peer = self.with_index(op, Net::wait_usable)?;
+        self.with_index(op, Net::wait_addresses)?;
+        if !has_peer {
             return Ok(());
         }
         self.peer(guard.lab()).map_or(Ok(()), |peer| {
             // The end that was opened first gets its carrier only now. If it is gone, there is nothing to wait for.
             let at = peer.at();
             match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => net.wait_usable(index).and_then(|_| net.forget_unresolved(&permit, index)),
+                (Ok(net), Some(index)) => {
+                    net.wait_usable(index)?;
+                    net.forget_unresolved(&permit, Some(index)).map(drop)
+                }
                 _ => Ok(()),
             }
         })
@@ -260,7 +267,8 @@ impl Link {
         }
         let index = master.index()?;
         let enslave = |permit: &Permitted| self.change(permit, Change::Master(Some(index)), op);
-        guard.link(master, LinkChange::Enslave, enslave).map(drop).map_err(|error| match error.errno {
+        let enslaved = guard.link((&there, &master.name()), LinkChange::Enslave, enslave);
+        enslaved.map(drop).map_err(|error| match error.errno {
             // net/bridge/br_if.c: a port number has ten bits.
             Some(Errno::EXFULL) => error.hint("a bridge holds 1,023 ports: use two"),
             Some(Errno::EOPNOTSUPP) => error.hint(format!("is `{}` a bridge?", master.name())),
@@ -278,16 +286,26 @@ impl Link {
         self.guarded(guard, LinkChange::Take("remove the master of"), op, free).map(drop)
     }
 
-    /// Adds an address.
+    /// Adds an address, and waits until the kernel delivers packets to it. `dad` runs duplicate address detection
+    /// first: then it returns before that ends.
     ///
     /// # Errors
     /// The guard's and the kernel's.
     pub fn add_addr(&self, guard: &Guard, net: IpNet, dad: bool) -> Result<()> {
-        let name = self.name();
+        let (ns, name) = (self.ns(), self.name());
         let op = || format!("add address `{net}` to link `{name}`");
+        if dad && net.addr().is_ipv6() {
+            // Switched off for the links of new namespaces (`exec::netns`).
+            let key = format!("net.ipv6.conf.{}.accept_dad", name.as_str().replace('.', "/"));
+            guard.sysctl(&ns, &key, "1", |permit| ns.net()?.set_sysctl(permit, &key, "1"))?;
+        }
         let add =
             |permit: &Permitted| self.with_index(op, |ns, index| ns.add_addr(permit, index, name.as_str(), net, dad));
-        self.guarded(guard, LinkChange::AddAddress(net), op, add).map(drop)
+        self.guarded(guard, LinkChange::AddAddress(net), op, add)?;
+        if net.addr().is_ipv6() && !dad && self.info()?.is_up() {
+            self.with_index(op, Net::wait_addresses)?;
+        }
+        Ok(())
     }
 
     /// Removes an address.
@@ -308,7 +326,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn move_to(&self, guard: &Guard, target: &NetNs) -> Result<()> {
         let at = self.at();
-        guard.moving(self, target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
+        guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;
@@ -322,7 +340,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn move_to_pid(&self, guard: &Guard, pid: u32, target: &NetNs) -> Result<()> {
         let at = self.at();
-        guard.moving(self, target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
+        guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
         self.set(|at| {
             at.ns = target.clone();
             at.index = None;

@@ -10,14 +10,17 @@ use crate::exec::handle::{NsHandle, NsKind};
 use crate::net::Net;
 use netns::Origin;
 
+mod ended;
 pub mod events;
 pub mod host;
 pub mod link;
 mod named;
 pub mod netns;
+mod ping;
 pub mod place;
 pub mod process;
 mod registry;
+pub mod topology;
 
 pub use host::{Guard, Journal};
 pub use link::Link;
@@ -25,6 +28,7 @@ pub(crate) use named::{path_of, remove_name};
 pub use netns::NetNs;
 pub use place::{Place, Sandbox};
 pub use process::Process;
+pub use topology::Topology;
 
 /// A lab: private, or with a journal the machine itself.
 pub struct Lab {

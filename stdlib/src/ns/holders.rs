@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::inode_of;
-use crate::error::{Error, Result};
+use super::{inode_of, pids};
+use crate::error::Result;
 use crate::exec::handle::{NsHandle, NsInode, NsKind};
 use crate::exec::spawn::is_gone;
 use crate::name::printable;
@@ -76,10 +76,8 @@ pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
     };
     let mut holders = BTreeSet::new();
     let mut mounts = BTreeSet::new();
-    let processes = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
-    for entry in processes.filter_map(std::result::Result::ok) {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let process = entry.path();
+    for pid in pids()? {
+        let process = PathBuf::from(format!("/proc/{pid}"));
         let command = || fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned();
         let hold = |how, detail: String| Holder { how, pid, command: command(), detail };
         // A thread can be in another namespace than its process. This process enters namespaces with threads that end

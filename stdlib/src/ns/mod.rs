@@ -35,7 +35,7 @@ fn directory(pid: u32) -> PathBuf {
 fn explain(error: Error, pid: u32) -> Error {
     match error.errno {
         Some(Errno::ENOENT | Errno::ESRCH) => {
-            error.hint(format!("no process {pid} in this lab, where PIDs start at 1"))
+            error.hint(format!("no process {pid} in this lab: PIDs count from the PID 1 of the lab"))
         }
         Some(Errno::EACCES | Errno::EPERM) => error.hint("the process belongs to another user, or is protected"),
         _ => error,
@@ -60,6 +60,20 @@ pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// The PIDs of this pid namespace. Processes may come and go meanwhile.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub(crate) fn pids() -> Result<impl Iterator<Item = u32>> {
+    let entries = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+}
+
+/// The inode of a namespace of a process, if there is such a process and it may be inspected.
+pub(crate) fn inode(pid: u32, kind: NsKind) -> Option<u64> {
+    inode_of(fs::read_link(directory(pid).join(kind.file())).ok()?.to_str()?)
 }
 
 /// The inode in `net:[INODE]`.

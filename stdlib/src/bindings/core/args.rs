@@ -32,6 +32,17 @@ pub(crate) const fn parameter<T: Arg>(name: &'static str) -> Parameter {
     Parameter { name, ty: T::TYPE, optional: T::OPTIONAL, keys: T::KEYS, max_args: T::MAX_ARGS, names: T::NAMES }
 }
 
+impl Call<'_> {
+    /// Takes a parameter's arguments. An error says which argument is at fault: the one that was taken last, unless
+    /// the parameter says otherwise.
+    pub(crate) fn argument<T: Arg>(&mut self, name: &str) -> Result<T> {
+        T::take(self, name).map_err(|error| match self.last_taken() {
+            Some(last) => error.argument(last),
+            None => error,
+        })
+    }
+}
+
 /// The lab of the call.
 impl Arg for Arc<Lab> {
     const TYPE: &'static str = "";

@@ -41,38 +41,6 @@ impl From<Error> for Failure {
     }
 }
 
-/// Documented functions, as a slice of [`Binding`]s.
-///
-/// `#[changes = …]` is the sample call of a function that changes the network, see [`Changes`]; `#[needs = …]` names
-/// what the kernel must have.
-macro_rules! bindings {
-    ($($(#[doc = $doc:literal])+ $(#[changes = $changes:expr])? $(#[needs = $need:literal])*
-       fn $name:ident($($arg:ident: $of:ty),* $(,)?) -> $out:ty $body:block)*) => {
-        pub(in crate::bindings) const BINDINGS: &[$crate::bindings::core::call::Binding] =
-            &[$($crate::bindings::core::call::Binding {
-                name: stringify!($name),
-                doc: concat!($($doc, "\n"),+),
-                parameters: &[$($crate::bindings::core::args::parameter::<$of>(stringify!($arg))),*],
-                returns: <$out as $crate::bindings::core::value::Out>::TYPE,
-                needs: &[$($need),*],
-                changes: {
-                    let changes = [$crate::catalog::Changes::Nothing, $($changes)?];
-                    let changes = changes[changes.len() - 1];
-                    let has_guard = false $(|| <$of as $crate::bindings::core::args::Arg>::CHANGES)*;
-                    assert!(changes.any() == has_guard, "a function that takes the guard has a `changes`, and no other");
-                    changes
-                },
-                call: |call| {
-                    $(let $arg = call.argument::<$of>(stringify!($arg))?;)*
-                    call.finish()?;
-                    let run = || -> $crate::error::Result<$out> { $body };
-                    Ok($crate::bindings::core::value::Out::out(run()?))
-                },
-            }),*];
-    };
-}
-pub(crate) use bindings;
-
 /// One call.
 pub(crate) struct Call<'a> {
     pub(super) lab: &'a Arc<Lab>,
@@ -109,13 +77,9 @@ impl<'a> Call<'a> {
         place.unwrap_or_else(|| Place::of(self.lab.root()))
     }
 
-    /// Takes a parameter's arguments. An error says which argument is at fault.
-    pub(crate) fn argument<T: super::args::Arg>(&mut self, name: &str) -> Result<T> {
-        T::take(self, name).map_err(|error| {
-            // A refused value was taken already; a value of the wrong type was not.
-            let at = self.next.saturating_sub(1);
-            if at < self.args.len() { error.argument(at) } else { error }
-        })
+    /// The argument that was taken last, by its number.
+    pub(crate) fn last_taken(&self) -> Option<usize> {
+        self.next.checked_sub(1)
     }
 
     /// The next argument, without taking it.
@@ -156,6 +120,11 @@ impl<'a> Call<'a> {
         let net = sandbox.net()?;
         net.map(Some)
             .ok_or_else(|| Error::usage(format!("the {} has no network namespace of its own", sandbox.label())))
+    }
+
+    /// Whether the argument after the next is a string.
+    pub(crate) fn is_text_after_next(&self) -> bool {
+        self.args.get(self.next + 1).is_some_and(Dynamic::is_string)
     }
 
     /// How many arguments are left.

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod call;
+mod define;
 mod equivalent;
 pub(crate) mod handles;
 pub(crate) mod list;
@@ -14,7 +15,8 @@ pub(crate) mod written;
 /// What a family file uses.
 pub(crate) mod prelude {
     pub(crate) use super::args::Arg;
-    pub(crate) use super::call::{Call, bindings};
+    pub(crate) use super::call::Call;
+    pub(crate) use super::define::bindings;
     pub(crate) use super::handles::Here;
     pub(crate) use super::list::{List, Listed, register_list};
     pub(crate) use super::options::{FromOptions, Options, Opts};

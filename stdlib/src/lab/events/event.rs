@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::lab::process::Ended;
+use crate::lab::ended::Ended;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::step::{Lost, Resource, Step, Value};
 use super::undo::is_address;
 use super::value::{plain, up_word};
 use crate::error::{Error, Kind, Result};
-use crate::lab::{Lab, Link, NetNs};
+use crate::lab::{Lab, NetNs};
 use crate::name::IfName;
 use crate::net::Net;
 use crate::net::keep::{Followers, Kept};
@@ -95,7 +95,8 @@ impl Journal {
 /// The links of the default routes of both families.
 fn default_devices(net: &Net) -> Result<BTreeSet<u32>> {
     let routes = net.routes(false)?.into_iter().chain(net.routes(true)?);
-    Ok(routes.filter(|route| route.dst.prefix_len() == 0).filter_map(|route| route.index).collect())
+    let defaults = routes.filter(|route| route.dst.prefix_len() == 0);
+    Ok(defaults.flat_map(|route| route.next_hops).filter_map(|hop| hop.index).collect())
 }
 
 fn not_ours(text: &str) -> Error {
@@ -126,18 +127,19 @@ impl Guard {
         self.arriving(ends, None, create)
     }
 
-    /// Runs `work`, which moves `link` to `target`.
+    /// Runs `work`, which moves the link `name` of `ns` to `target`.
     pub(crate) fn moving(
         &self,
-        link: &Link,
+        (ns, name): (&NetNs, &IfName),
         target: &NetNs,
         work: impl FnOnce(&Permitted) -> Result<()>,
     ) -> Result<()> {
         if self.0.tracked(target).is_none() {
-            return self.link(link, LinkChange::Take("move"), work).map(drop);
+            return self.link((ns, name), LinkChange::Take("move"), work).map(drop);
         }
-        self.link(link, LinkChange::Take("move"), |_| Ok(()))?;
-        self.arriving(&[(target, &link.name())], Some(&link.info()?.mac), work)
+        self.link((ns, name), LinkChange::Take("move"), |_| Ok(()))?;
+        let mac = ns.net()?.link(Which::Name(name))?.mac;
+        self.arriving(&[(target, name)], Some(&mac), work)
     }
 
     fn arriving<T>(
@@ -168,37 +170,36 @@ impl Guard {
         Ok(made)
     }
 
-    /// Changes a link by `work`, and returns the permit.
+    /// Changes the link `name` of `ns` by `work`, and returns the permit.
     pub(crate) fn link(
         &self,
-        link: &Link,
+        (ns, name): (&NetNs, &IfName),
         change: LinkChange,
         work: impl FnOnce(&Permitted) -> Result<()>,
     ) -> Result<Permitted> {
         let permit = Permitted::grant();
-        let ns = link.ns();
-        let Some(journal) = self.0.tracked(&ns) else { return work(&permit).map(|()| permit) };
+        let Some(journal) = self.0.tracked(ns) else { return work(&permit).map(|()| permit) };
         let directory = journal.lock(self.0.exec())?;
         let net = ns.net()?;
         if ns.is_root() {
-            journal.protect(&net, link.name().as_str())?;
+            journal.protect(&net, name.as_str())?;
         }
-        let info = link.info()?;
+        let info = net.link(Which::Name(name))?;
         let index = info.index;
-        if journal.is_ours(&ns, index) {
+        if journal.is_ours(ns, index) {
             return work(&permit).map(|()| permit);
         }
-        let added = Added { journal, ns: &ns, others: others(&directory, journal.name())? };
+        let added = Added { journal, ns, others: others(&directory, journal.name())? };
         let mut lost_on_failure = None;
         let mut lost_on_success = None;
         match change {
             LinkChange::Take(verb) => {
-                return Err(not_ours(&format!("{verb} `{}`", link.name()))
+                return Err(not_ours(&format!("{verb} `{name}`"))
                     .hint("the kernel destroys a virtual device together with its namespace; make one with `veth`"));
             }
             LinkChange::RemoveAddress(address) => {
                 if !added.by_us(index, address) {
-                    return Err(not_ours(&format!("remove the address `{address}` of `{}`", link.name())));
+                    return Err(not_ours(&format!("remove the address `{address}` of `{name}`")));
                 }
                 added.refuse_secondaries(&net, &info, address)?;
                 lost_on_success = Some(Step::LostAddress { index, address });
@@ -207,7 +208,7 @@ impl Guard {
                 // If it is there, the kernel refuses it, and there is nothing to undo.
                 if !net.addrs(Some(index))?.iter().any(|there| there.net == address) {
                     journal.memory().addresses.insert((ns.inode().ino, index, address));
-                    journal.write(place_of(&ns)?, Step::AddsAddress { index, address })?;
+                    journal.write(place_of(ns)?, Step::AddsAddress { index, address })?;
                     lost_on_failure = Some(Step::LostAddress { index, address });
                 }
             }
@@ -216,19 +217,19 @@ impl Guard {
                 // A bridge takes the lowest hardware address of its ports, and their smallest MTU.
                 let mac = Value { of: Resource::Mac(index), was: info.mac.clone(), to: None };
                 let mtu = Value { of: Resource::Mtu(index), was: info.mtu.to_string(), to: None };
-                journal.write(place_of(&ns)?, Step::Sets { values: vec![mac, mtu], lost: Vec::new() })?;
+                journal.write(place_of(ns)?, Step::Sets { values: vec![mac, mtu], lost: Vec::new() })?;
             }
             LinkChange::Up | LinkChange::Down | LinkChange::Mtu(_) => {
                 if matches!(change, LinkChange::Up) && !info.is_up() && is_bare_loopback(&net, &info)? {
-                    journal.write(place_of(&ns)?, Step::AddsAddress { index, address: LOOPBACK })?;
+                    journal.write(place_of(ns)?, Step::AddsAddress { index, address: LOOPBACK })?;
                 }
                 let step = added.setting(&net, &info, change)?;
-                journal.write(place_of(&ns)?, step)?;
+                journal.write(place_of(ns)?, step)?;
             }
         }
         let done = work(&permit);
         if let Some(step) = if done.is_ok() { lost_on_success } else { lost_on_failure } {
-            journal.write(place_of(&ns)?, step)?;
+            journal.write(place_of(ns)?, step)?;
         }
         done.map(|()| permit)
     }
@@ -279,12 +280,12 @@ impl Guard {
         let _directory = journal.lock(self.0.exec())?;
         let deleted = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
             there.dst == route.dst
-                && (route.gateway.is_none() || route.gateway == there.gateway)
-                && (route.index.is_none() || route.index == there.index)
+                && (route.gateway.is_none() || route.gateway == there.gateway())
+                && (route.index.is_none() || route.index == there.index())
                 && route.metric.is_none_or(|metric| metric == there.metric)
         });
         let Some(deleted) = deleted else { return work(&permit) }; // the kernel will say so
-        let over_ours = deleted.index.is_some_and(|index| journal.is_ours(ns, index));
+        let over_ours = deleted.index().is_some_and(|index| journal.is_ours(ns, index));
         if !over_ours && !journal.memory().routes.contains(&(ns.inode().ino, deleted.dst, deleted.metric)) {
             return Err(not_ours(&format!("delete the route to `{}`", route.dst)));
         }

@@ -301,12 +301,12 @@ impl Undo {
                 let ours = net.routes(dst.addr().is_ipv6())?.into_iter().find(|route| {
                     route.dst == *dst
                         && route.metric == *metric
-                        && route.gateway == *gateway
-                        && index.is_none_or(|index| route.index == Some(index))
+                        && route.gateway() == *gateway
+                        && index.is_none_or(|index| route.index() == Some(index))
                 });
                 let Some(route) = ours else { return Ok(()) };
                 let metric = Some(*metric).filter(|metric| *metric > 0);
-                let route = NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric };
+                let route = NewRoute { dst: *dst, gateway: *gateway, index: route.index(), metric };
                 net.delete_route(permit, &route).or_else(gone)
             }
             Step::Sets { values, lost } => {

@@ -8,29 +8,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Lab;
+pub use super::ended::Ended;
 use super::host::TAG;
 use crate::error::Result;
 use crate::exec::handle::NsHandle;
 use crate::exec::spawn::{Started, Streams, spawn};
 pub use background::{Inner, Process};
 pub use run::{run, run_in_terminal};
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Its exit code; 128 + signal if a signal ended it, as a shell counts.
-    pub code: i32,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-}
-
-impl Ended {
-    fn of(status: std::process::ExitStatus) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let signal = status.signal();
-        Self { code: status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0)), signal }
-    }
-}
 
 /// The result of a program that has ended. Prints as what it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]

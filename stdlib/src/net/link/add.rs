@@ -1,38 +1,17 @@
 //! Creating a link of any kind.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoData, InfoKind};
+use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::glance::Glance;
-use super::kinds::LinkKind;
+use super::kinds::NewLink;
 use super::{Net, Which};
 use crate::error::{Error, Result};
 use crate::name::IfName;
 use crate::net::connection::{Refusal, Write};
 use crate::net::permit::Permit;
-
-/// A link to be created.
-pub(crate) struct NewLink {
-    /// Its kind.
-    pub kind: &'static LinkKind,
-    /// Its name.
-    pub name: IfName,
-    /// Index of the link below.
-    pub lower: Option<u32>,
-    /// What the kind has besides: modes, ids, the peer.
-    pub data: Option<InfoData>,
-    /// What an error adds to the operation: `` with peer `b` ``.
-    pub with: String,
-}
-
-impl NewLink {
-    /// A link of a kind that has no parameters.
-    pub(crate) fn plain(kind: &'static LinkKind, name: IfName) -> Self {
-        Self { kind, name, lower: None, data: None, with: String::new() }
-    }
-}
 
 impl Net {
     /// Creates a link, which starts DOWN. Like `ip link add name NAME type KIND …`.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::name::{IfName, printable};
 use glance::Glance;
 
-pub(crate) mod add;
+mod add;
 mod glance;
 mod info;
 pub mod kinds;

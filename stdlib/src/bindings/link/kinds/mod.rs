@@ -11,8 +11,7 @@ use crate::error::{Error, Kind};
 use crate::lab::Link;
 use crate::lab::host::Guard;
 use crate::name::IfName;
-use crate::net::link::add::NewLink;
-use crate::net::link::kinds;
+use crate::net::link::kinds::{self, NewLink};
 
 /// Declares the modules of the kinds with parameters and lists their families.
 macro_rules! kinds {

@@ -2,9 +2,8 @@
 
 use netlink_packet_route::link::{InfoData, InfoMacVlan, MacVlanMode};
 
-use super::{Below, LinkKind};
+use super::{Below, LinkKind, NewLink};
 use crate::name::IfName;
-use crate::net::link::add::NewLink;
 
 /// The definition.
 pub(crate) const KIND: LinkKind =

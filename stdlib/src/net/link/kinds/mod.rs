@@ -1,5 +1,9 @@
 //! The kinds of link, one file each: what the kernel calls it, what is below it, what creating it takes.
 
+use netlink_packet_route::link::InfoData;
+
+use crate::name::IfName;
+
 /// A kind of link.
 #[derive(Debug)]
 pub struct LinkKind {
@@ -31,6 +35,27 @@ impl LinkKind {
     #[must_use]
     pub fn missing(&self) -> String {
         format!("the kernel lacks {} (CONFIG_{})", self.name, self.config)
+    }
+}
+
+/// A link to be created.
+pub(crate) struct NewLink {
+    /// Its kind.
+    pub kind: &'static LinkKind,
+    /// Its name.
+    pub name: IfName,
+    /// Index of the link below.
+    pub lower: Option<u32>,
+    /// What the kind has besides: modes, ids, the peer.
+    pub data: Option<InfoData>,
+    /// What an error adds to the operation: `` with peer `b` ``.
+    pub with: String,
+}
+
+impl NewLink {
+    /// A link of a kind that has no parameters.
+    pub(crate) fn plain(kind: &'static LinkKind, name: IfName) -> Self {
+        Self { kind, name, lower: None, data: None, with: String::new() }
     }
 }
 

@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use rtnetlink::LinkUnspec;
 
-use super::{Below, LinkKind};
+use super::{Below, LinkKind, NewLink};
 use crate::name::IfName;
 use crate::net::Net;
-use crate::net::link::add::NewLink;
 
 /// The definition.
 pub(crate) const KIND: LinkKind =
