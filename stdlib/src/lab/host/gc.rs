@@ -46,6 +46,6 @@ fn collect(name: &str) -> Result<Option<Vec<Error>>> {
     // The file in `found` keeps the lock.
     match file {
         Ok(found) => Ok(Some(undo::all(name, found, Failed::SetAside))),
-        Err(error) => Ok(Some(vec![undo::unreadable(&directory, name, error)])),
+        Err(error) => Ok(Some(vec![undo::unreadable(&directory, name, &error)])),
     }
 }

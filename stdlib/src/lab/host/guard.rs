@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::journal::{Journal, place_of};
+use super::journal::{Journal, lock, place_of};
 use super::permit::Permitted;
 use super::sessions::{Other, others};
 use super::step::{Lost, Resource, Step, Value};
@@ -179,7 +179,7 @@ impl Guard {
     ) -> Result<Permitted> {
         let permit = Permitted::grant();
         let Some(journal) = self.0.tracked(ns) else { return work(&permit).map(|()| permit) };
-        let directory = journal.lock(self.0.exec())?;
+        let directory = lock(self.0.exec())?;
         let net = ns.net()?;
         if ns.is_root() {
             journal.protect(&net, name.as_str())?;
@@ -243,7 +243,7 @@ impl Guard {
     ) -> Result<()> {
         let permit = Permitted::grant();
         let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
-        let _directory = journal.lock(self.0.exec())?;
+        let _directory = lock(self.0.exec())?;
         let net = ns.net()?;
         if ns.is_root() {
             let defaults = if route.dst.prefix_len() == 0 { default_devices(&net)? } else { BTreeSet::new() };
@@ -277,7 +277,7 @@ impl Guard {
     ) -> Result<()> {
         let permit = Permitted::grant();
         let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
-        let _directory = journal.lock(self.0.exec())?;
+        let _directory = lock(self.0.exec())?;
         let deleted = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
             there.dst == route.dst
                 && (route.gateway.is_none() || route.gateway == there.gateway())
@@ -303,7 +303,7 @@ impl Guard {
     ) -> Result<T> {
         let permit = Permitted::grant();
         let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
-        let _directory = journal.lock(self.0.exec())?;
+        let _directory = lock(self.0.exec())?;
         let net = ns.net()?;
         let before = net.sysctl(key)?;
         let parts: Vec<&str> = key.split('.').collect();

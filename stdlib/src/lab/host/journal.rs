@@ -87,15 +87,6 @@ impl Journal {
         self.path.file_name().and_then(OsStr::to_str).unwrap_or_default()
     }
 
-    /// Waits until no other session changes anything, or undoes it.
-    pub(super) fn lock(&self, exec: &Executor) -> Result<Locked> {
-        let locked = Directory::lock(|pause: Duration| exec.sleep(pause))?;
-        locked.ok_or_else(|| {
-            Error::sys(format!("lock `{DIRECTORY}`"), nix::errno::Errno::ENOENT)
-                .hint("another program has removed it, and with it the journal of this session")
-        })
-    }
-
     /// Writes a step. Returns its time, which names it.
     pub(super) fn write(&self, at: Option<Elsewhere>, step: Step) -> Result<u64> {
         let entry = Entry { time: now(), at, step };
@@ -164,4 +155,13 @@ pub(super) fn place_of(ns: &NetNs) -> Result<Option<Elsewhere>> {
     }
     let name = ns.name().map(|name| name.as_str().to_owned());
     Ok(Some(Elsewhere { name, ns: Identity::of(&ns.handle()?) }))
+}
+
+/// Waits until no other session changes anything, or undoes it.
+pub(super) fn lock(exec: &Executor) -> Result<Locked> {
+    let locked = Directory::lock(|pause| exec.sleep(pause))?;
+    locked.ok_or_else(|| {
+        Error::sys(format!("lock `{DIRECTORY}`"), nix::errno::Errno::ENOENT)
+            .hint("another program has removed it, and with it the journal of this session")
+    })
 }

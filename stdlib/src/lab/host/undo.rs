@@ -52,13 +52,13 @@ pub fn undo(path: &Path) -> Vec<Error> {
         Err(error) if error.errno == Some(Errno::ENOENT) => Vec::new(),
         file => match file.and_then(read) {
             Ok(found) => all(name, found, Failed::TryAgain),
-            Err(error) => vec![unreadable(&directory, name, error)],
+            Err(error) => vec![unreadable(&directory, name, &error)],
         },
     }
 }
 
 /// Sets a journal aside that cannot be read, and returns the error that says so.
-pub(super) fn unreadable(directory: &Directory, name: &str, error: Error) -> Error {
+pub(super) fn unreadable(directory: &Directory, name: &str, error: &Error) -> Error {
     let error = Error::plain(Kind::Kernel, format!("cannot undo the journal `{name}`: {error}"));
     match directory.set_aside(name, "unreadable") {
         Ok(path) => error.hint(format!("it is kept as `{}`; what it says is not undone", path.display())),
@@ -379,7 +379,8 @@ impl Undo {
             match Kept::decode(message) {
                 Some(kept) => self.lost.push(Removed { at: at.cloned(), kept, time, is_of_other: session.is_some() }),
                 None => {
-                    self.errors.push(Error::plain(Kind::Kernel, format!("`{message}` in the journal is not a message")))
+                    self.errors
+                        .push(Error::plain(Kind::Kernel, format!("`{message}` in the journal is not a message")));
                 }
             }
         }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::message::{ADDRESS, Message, NEIGHBOUR, NEXTHOP, ROUTE, attributes, word, write_attributes};
 
-pub(super) const INET: u8 = libc::AF_INET as u8;
-pub(super) const INET6: u8 = libc::AF_INET6 as u8;
+pub(super) const INET: u8 = 2; // AF_INET
+pub(super) const INET6: u8 = 10; // AF_INET6
 
 /// Attributes of addresses (`linux/if_addr.h`).
 mod ifa {
@@ -41,7 +41,7 @@ mod rta {
     pub(super) const EXPIRES: u16 = 23;
     pub(super) const NH_ID: u16 = 30;
     /// `RTNH_F_PERVASIVE` and `RTNH_F_ONLINK`. The kernel sets the others: dead, linkdown, offload, trap, unresolved.
-    pub(super) const TAKEN: u32 = 0x02 | 0x04;
+    pub(super) const TAKEN: u8 = 0x02 | 0x04;
     pub(super) const PROTOCOL_KERNEL: u8 = 2;
     pub(super) const TABLE_LOCAL: u32 = 255;
 }
@@ -130,13 +130,13 @@ impl Message {
         if by_kernel && self.table() == rta::TABLE_LOCAL {
             return None;
         }
-        self.set_word(8, self.word(8) & rta::TAKEN);
+        self.set_word(8, self.word(8) & u32::from(rta::TAKEN));
         if self.number(rta::NH_ID).is_some() {
             // The kernel shows what the object stands for, and takes one or the other.
             self.remove(&[rta::OIF, rta::GATEWAY, rta::VIA, rta::MULTIPATH, rta::ENCAP_TYPE, rta::ENCAP]);
         }
         if let Some(hops) = self.attribute_mut(rta::MULTIPATH) {
-            each_hop(hops, |hop| hop[2] &= rta::TAKEN as u8);
+            each_hop(hops, |hop| hop[2] &= rta::TAKEN);
         }
         // rta_cacheinfo.rta_expires.
         let expires = self.attribute(rta::CACHEINFO).and_then(|info| info.get(8..)).map_or(0, word);
@@ -149,7 +149,7 @@ impl Message {
 
     fn normalise_nexthop(&mut self) {
         self.header[1] = 0; // the kernel computes the scope, and refuses one
-        self.set_word(4, self.word(4) & rta::TAKEN);
+        self.set_word(4, self.word(4) & u32::from(rta::TAKEN));
         self.keep_only(&nha::TAKEN);
         if let Some(group) = self.attribute_mut(nha::RES_GROUP) {
             let mut parts = attributes(group).unwrap_or_default();
@@ -250,12 +250,10 @@ impl Message {
     /// Whether the kernel would make this link-local address of that hardware address (EUI-64).
     pub(super) fn is_made_of(&self, mac: &str) -> bool {
         let mac: Vec<u8> = mac.split(':').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
-        match (mac.as_slice(), self.address()) {
-            ([a, b, c, d, e, f], Some(IpAddr::V6(address))) => {
-                address.octets()[8..] == [a ^ 2, *b, *c, 0xff, 0xfe, *d, *e, *f]
-            }
-            _ => true,
-        }
+        let Some(IpAddr::V6(address)) = self.address() else { return true };
+        let Ok(mut start) = <[u8; 3]>::try_from(mac.get(..3).unwrap_or_default()) else { return true };
+        start[0] ^= 2; // the bit that says that it is unique in the world
+        address.octets()[8..] == [&start, &[0xff, 0xfe][..], &mac[3..]].concat()
     }
 
     /// Whether this route leads to the network of that address, on its link.
@@ -264,7 +262,7 @@ impl Message {
             let mut bytes = bytes.to_vec();
             for (n, byte) in bytes.iter_mut().enumerate() {
                 let kept = usize::from(address.header[1]).saturating_sub(8 * n).min(8);
-                *byte &= !(0xff_u16 >> kept) as u8;
+                *byte = if kept == 0 { 0 } else { *byte & (0xff << (8 - kept)) };
             }
             bytes
         };
