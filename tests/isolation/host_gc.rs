@@ -103,7 +103,7 @@ fn the_last_line_may_be_cut_and_no_other() {
 fn gc_never_meets_a_journal_without_an_owner() {
     let trace = "/run/nslab-test-trace";
     let command = format!(
-        "strace -f -o {trace} -e trace=openat,open,flock,write,linkat,rename {} --host -c 1",
+        "strace -f -s 300 -o {trace} -e trace=openat,open,flock,write,linkat,rename {} --host -c 1",
         env!("CARGO_BIN_EXE_nslab")
     );
     sh(&command);

@@ -63,7 +63,8 @@ echo 2 > /proc/sys/net/ipv4/conf/d0/rp_filter
 # Somebody has removed what the kernel makes with an address.
 ip link add e0 type veth peer name e1; ip link set e0 up; ip link set e1 up
 ip addr add 10.95.0.1/24 dev e0; ip addr add fd95::1/64 dev e0 nodad; ip route del 10.95.0.0/24; ip route del fd95::/64
-# A link that is down has things, too.
+# A link that is down has things, too. (It has its queue from the first up.)
+ip link set down0 up; ip link set down0 down
 ip addr add fd99::1/64 dev down0 nodad; ip addr add 10.98.0.1/24 dev down0
 ip neigh add 10.98.0.2 lladdr 02:00:00:00:00:02 dev down0 nud permanent
 ";
@@ -112,7 +113,10 @@ fn steady(value: &mut Value) {
             members.retain(|name, _| !VOLATILE.contains(&name.as_str()) && !name.ends_with("timer"));
             members.values_mut().for_each(steady);
         }
-        Value::Array(items) => items.iter_mut().for_each(steady),
+        Value::Array(items) => {
+            items.retain(|item| !is_volatile(item));
+            items.iter_mut().for_each(steady);
+        }
         _ => {}
     }
 }
@@ -146,7 +150,7 @@ fn dump() -> Snapshot {
             Value::Array(items) => items,
             other => vec![other],
         };
-        let mut lines: Vec<String> = items.iter().filter(|item| !is_learnt(item)).map(Value::to_string).collect();
+        let mut lines: Vec<String> = items.iter().map(Value::to_string).collect();
         lines.sort();
         all.insert(command.to_owned(), lines.join("\n"));
     }
@@ -158,12 +162,15 @@ fn dump() -> Snapshot {
     all
 }
 
-/// Whether it is an entry that the kernel has learnt, of a bridge.
-fn is_learnt(item: &Value) -> bool {
+/// Whether it is an entry that comes and goes by itself.
+fn is_volatile(item: &Value) -> bool {
     // The queue of a link that was up once stays.
     let queue = item["kind"] == "noqueue";
-    let dynamic = item.get("mac").is_some() && item["flags"] != serde_json::json!(["self"]) && item["state"].is_null();
-    queue || dynamic || item["mdb"].is_array() && false
+    // What a bridge has learnt: a host, a group.
+    let learnt = item["mac"].is_string() && item["state"] == "" || item["state"] == "temp";
+    // The kernel has entries for multicast and broadcast as long as it sends there.
+    let is_group = |mac: &str| u8::from_str_radix(&mac[..2], 16).is_ok_and(|first| first & 1 == 1);
+    queue || learnt || item["lladdr"].as_str().is_some_and(is_group)
 }
 
 #[trial(pretend_host, nft)]
@@ -207,12 +214,14 @@ fn the_comparison_sees_what_is_lost() {
 
 #[trial(pretend_host, nft)]
 fn a_failed_step_does_not_stop_the_others() {
-    sh("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
+    sh(
+        "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
         ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up
-        ip addr add 192.168.7.1/24 dev d0; ip route add 10.55.0.0/16 via 192.168.7.2; ip route add 10.56.0.0/16 dev d0");
+        ip addr add 192.168.7.1/24 dev d0; ip route add 10.55.0.0/16 via 192.168.7.2; ip route add 10.56.0.0/16 dev d0",
+    );
     // What the route needs goes away, so that it cannot be restored.
     let script = r#"
-        netns("mine"); sysctl("net.ipv4.ip_forward", 1); down("d0"); exec("ip addr del 192.168.7.1/24 dev d0"); veth("x", "y");"#;
+        netns("mine"); sysctl("net.ipv4.ip_forward", 1); down("d0"); exec("ip addr del 192.168.7.1/24 dev d0"); veth("x", "y"); ()"#;
     let output = nslab().args(["--host", "-c", script]).output().unwrap();
     let text = both(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
@@ -229,7 +238,7 @@ fn a_failed_step_does_not_stop_the_others() {
     assert_eq!((output.status.code(), both(&output)), (Some(0), "1 left-over journals undone\n".into()));
     assert!(sh("ip route").contains("10.55.0.0/16 via 192.168.7.2"));
     // A script that failed has its own status.
-    let output = nslab().args(["--host", "-c", &format!("{script} check 1 == 2")]).output().unwrap();
+    let output = nslab().args(["--host", "-c", &format!("{script}; check 1 == 2")]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     assert!(both(&output).contains("not as before"), "{}", both(&output));
 }
@@ -240,6 +249,7 @@ fn a_bridge_has_its_hardware_address_back() {
     let mac = || sh("ip -o link show empty").split_once("ether ").map(|(_, rest)| rest[..17].to_owned());
     sh("ip link add empty type bridge");
     let before = mac();
-    let output = nslab().args(["--host", "-c", r#"set_master(veth("t0", "t1").a, link("empty")); ()"#]).output().unwrap();
+    let output =
+        nslab().args(["--host", "-c", r#"set_master(veth("t0", "t1").a, link("empty")); ()"#]).output().unwrap();
     assert_eq!((both(&output), mac()), (String::new(), before));
 }

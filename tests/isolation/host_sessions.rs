@@ -106,7 +106,12 @@ fn what_one_session_added_is_not_restored_by_another() {
 fn a_change_by_another_program_is_left_and_reported() {
     machine();
     for (name, script, other, said) in [
-        ("mtu", r#"set_mtu(link("keep0"), 1400)"#, "ip link set keep0 mtu 1450", "the MTU of link `keep0` was `1500`, and is `1450` now"),
+        (
+            "mtu",
+            r#"set_mtu(link("keep0"), 1400)"#,
+            "ip link set keep0 mtu 1450",
+            "the MTU of link `keep0` was `1500`, and is `1450` now",
+        ),
         (
             "sysctl",
             r#"sysctl("net.ipv4.conf.keep0.rp_filter", 1)"#,
@@ -155,7 +160,11 @@ fn addresses_of_others_outlive_the_primary_of_a_session() {
 fn what_a_session_removed_again_is_not_its_own_any_more() {
     machine();
     let scripts = [
-        (r#"addr("keep0", "203.0.113.1/24"); del_addr(link("keep0"), "203.0.113.1/24")"#, "ip addr add 203.0.113.1/24 dev keep0", "ip addr"),
+        (
+            r#"addr("keep0", "203.0.113.1/24"); del_addr(link("keep0"), "203.0.113.1/24")"#,
+            "ip addr add 203.0.113.1/24 dev keep0",
+            "ip addr",
+        ),
         (
             r#"add_route("203.0.113.0/24", #{via: "192.0.2.2"}); del_route("203.0.113.0/24")"#,
             "ip route add 203.0.113.0/24 via 192.0.2.2",

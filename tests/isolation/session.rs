@@ -21,7 +21,7 @@ impl Session {
     pub(super) fn start(name: &str, script: &str) -> Self {
         let path = PathBuf::from(format!("/run/nslab-test-{name}.gate"));
         sh(&format!("mkfifo {}", path.display()));
-        let script = format!("{script}; exec([\"cat\", \"{}\"]);", path.display());
+        let script = format!("{script}; exec([\"cat\", \"{}\"]); ()", path.display());
         let mut command = nslab();
         command.args(["--host", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

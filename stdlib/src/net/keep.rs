@@ -13,6 +13,7 @@ use crate::error::Result;
 use message::{ADDRESS, Message, NEIGHBOUR, NEXTHOP};
 
 mod message;
+mod normal;
 mod object;
 mod restore;
 

@@ -58,21 +58,21 @@ impl Other {
 
     /// Takes over a step that sets values, with what has become of them, as far as this session has changed them too.
     pub(super) fn take_over_values(&mut self, entry: &Entry, all: &[Entry]) -> Result<()> {
-        let Step::Sets { values, lost } = &entry.step else { return Ok(()) };
+        let Step::Sets { values, lost, was_up } = &entry.step else { return Ok(()) };
         let (at, time) = (entry.at.clone(), entry.time);
         let values: Vec<Value> = values.iter().filter(|value| self.claims(at.as_ref(), &value.of)).cloned().collect();
         if values.is_empty() {
             return Ok(());
         }
         // What went with a link comes back when the link does.
-        let with_link = self.is_live && values.iter().any(|value| !matches!(value.of, Resource::Sysctl(_)));
+        let with_link = values.iter().any(|value| !matches!(value.of, Resource::Sysctl(_)));
         let lost = if with_link { lost.clone() } else { Vec::new() };
         let has_set =
             all.iter().filter(|e| e.at == at && matches!(e.step, Step::HasSet { at_time, .. } if at_time == time));
         for entry in has_set {
             self.take_over(entry.clone())?;
         }
-        self.take_over(Entry { time, at, step: Step::Sets { values, lost } })
+        self.take_over(Entry { time, at, step: Step::Sets { values, lost, was_up: *was_up } })
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
 
     fn sets(time: u64, was: &str, to: Option<&str>) -> Entry {
         let value = Value { of: Resource::Mtu(7), was: was.into(), to: to.map(str::to_owned) };
-        Entry { time, at: None, step: Step::Sets { values: vec![value], lost: Vec::new() } }
+        Entry { time, at: None, step: Step::Sets { values: vec![value], lost: Vec::new(), was_up: false } }
     }
 
     #[test]

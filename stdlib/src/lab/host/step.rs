@@ -134,6 +134,9 @@ pub(super) enum Step {
         values: Vec<Value>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lost: Vec<Lost>,
+        /// Whether the link was up, so that all routes which the kernel makes for its addresses are in `lost`.
+        #[serde(default)]
+        was_up: bool,
     },
     /// What the values were after the `Sets` step taken at that time.
     HasSet {

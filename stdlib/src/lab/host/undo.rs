@@ -12,22 +12,25 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 
 use super::directory::{Directory, Found, Locked, read, sleep};
-use super::journal::{boot_id, now, tag_of};
+use super::journal::{boot_id, tag_of};
 use super::netns_dir;
 use super::permit::Permitted;
 use super::processes::{end_started, end_tagged};
-use super::sessions::{History, Other, others};
-use super::step::{Elsewhere, Entry, Lost, Resource, Step, Value};
+use super::sessions::{Other, others};
+use super::step::{Elsewhere, Entry, Resource, Step, Value};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
-use crate::exec::mounts::NETNS_DIR;
-use crate::exec::sys;
 use crate::lab::{Lab, path_of, remove_name};
 use crate::name::{IfName, NsName};
 use crate::net::Net;
 use crate::net::keep::{Followers, Kept};
 use crate::net::link::Which;
 use crate::net::route::NewRoute;
+use lost::{Removed, takes_ipv4};
+use values::Left;
+
+mod lost;
+mod values;
 
 /// What becomes of a journal that could not be undone.
 #[derive(Clone, Copy)]
@@ -135,18 +138,11 @@ struct Undo {
     permit: Permitted,
     entries: Vec<Entry>,
     others: Vec<Other>,
+    /// The values that are not ours to restore, as they are now.
+    left: Vec<Left>,
     /// What has to be there at the end.
     lost: Vec<Removed>,
     errors: Vec<Error>,
-}
-
-/// What the kernel removed with a step.
-struct Removed {
-    at: Option<Elsewhere>,
-    kept: Kept,
-    time: u64,
-    /// Whether another session added it.
-    is_of_other: bool,
 }
 
 impl Undo {
@@ -155,7 +151,8 @@ impl Undo {
         entries.sort_by_key(|entry| entry.time);
         let others = others(directory, name)?;
         let permit = Permitted::grant();
-        Ok(Self { lab: Lab::on_the_host(None)?, permit, entries, others, lost: Vec::new(), errors: Vec::new() })
+        let lab = Lab::on_the_host(None)?;
+        Ok(Self { lab, permit, entries, others, left: Vec::new(), lost: Vec::new(), errors: Vec::new() })
     }
 
     fn run(mut self) -> Vec<Error> {
@@ -163,29 +160,15 @@ impl Undo {
         if let Err(error) = self.hand_over(&entries) {
             self.errors.push(error);
         }
-        let left = self.values_of_others(&entries);
+        self.decide(&entries);
         for (n, entry) in entries.iter().enumerate().rev() {
             if let Err(error) = self.undo(entry, &entries[n + 1..], &entries) {
                 self.errors.push(error);
             }
         }
-        // A bridge has its hardware address back when its ports are gone, unless it had none.
-        for entry in &entries {
-            if let Step::Sets { values, .. } = &entry.step {
-                self.settle(
-                    entry.at.as_ref(),
-                    values.iter().filter(|value| matches!(value.of, Resource::Mac(_))),
-                    &entries,
-                );
-            }
-        }
+        self.settle_hardware_addresses(&entries);
         self.restore_lost();
-        // The kernel may have changed the values of others together with ours.
-        for (at, resource, value) in left {
-            if let Err(error) = self.put(at.as_ref(), &resource, &value) {
-                self.errors.push(error);
-            }
-        }
+        self.keep_others();
         self.errors
     }
 
@@ -197,29 +180,6 @@ impl Undo {
             }
         }
         Ok(())
-    }
-
-    fn is_left_to_others(&self, at: Option<&Elsewhere>, resource: &Resource) -> bool {
-        self.others.iter().any(|other| other.is_live && other.claims(at, resource))
-    }
-
-    /// The values that this session leaves to others, as they are now.
-    fn values_of_others(&self, entries: &[Entry]) -> Vec<(Option<Elsewhere>, Resource, String)> {
-        let mut left: Vec<(Option<Elsewhere>, Resource, String)> = Vec::new();
-        for entry in entries {
-            let Step::Sets { values, .. } = &entry.step else { continue };
-            for Value { of, .. } in values {
-                let known = left.iter().any(|(at, resource, _)| *at == entry.at && resource == of);
-                if !known
-                    && self.is_left_to_others(entry.at.as_ref(), of)
-                    && let Ok(Some(net)) = self.net_of(entry.at.as_ref())
-                    && let Ok(Some(now)) = of.read(&net)
-                {
-                    left.push((entry.at.clone(), of.clone(), now));
-                }
-            }
-        }
-        left
     }
 
     /// The namespace of a step, if it is still there.
@@ -246,7 +206,7 @@ impl Undo {
             | Step::LostRoute { .. }
             | Step::HasSet { .. } => Ok(()),
             Step::MakesNetnsDir | Step::MountsNetnsDir => {
-                let is_used = undo_netns_dir(&entry.step)?;
+                let is_used = netns_dir::undo(&entry.step)?;
                 match self.others.iter_mut().find(|other| other.is_live) {
                     Some(other) if is_used => other.take_over(entry.clone()),
                     _ => Ok(()),
@@ -309,101 +269,19 @@ impl Undo {
                 let route = NewRoute { dst: *dst, gateway: *gateway, index: route.index(), metric };
                 net.delete_route(permit, &route).or_else(gone)
             }
-            Step::Sets { values, lost } => {
+            Step::Sets { values, lost, was_up } => {
+                let at = entry.at.as_ref();
                 // The first is the one that was written; the others are those that the kernel changes with it.
-                self.settle(
-                    entry.at.as_ref(),
-                    values.iter().filter(|value| !matches!(value.of, Resource::Mac(_))),
-                    all,
-                );
-                let with_link = |value: &Value| !matches!(value.of, Resource::Sysctl(_));
-                let left =
-                    values.iter().any(|value| with_link(value) && self.is_left_to_others(entry.at.as_ref(), &value.of));
-                if !left {
-                    self.loses(entry.at.as_ref(), lost, entry.time);
+                self.settle(at, values.iter().filter(|value| !matches!(value.of, Resource::Mac(_))), all);
+                let on_link = |value: &&Value| !matches!(value.of, Resource::Sysctl(_));
+                if !values.iter().filter(on_link).any(|value| self.is_left_to_others(at, &value.of)) {
+                    self.note_lost(at, entry.time, lost, *was_up, takes_ipv4(values));
                 }
                 Ok(())
             }
             Step::Started { pid, start } => {
                 end_started(*pid, *start);
                 Ok(())
-            }
-        }
-    }
-
-    /// Restores values, or leaves them to the sessions that use them.
-    fn settle<'a>(&mut self, at: Option<&Elsewhere>, values: impl Iterator<Item = &'a Value>, entries: &[Entry]) {
-        for value in values {
-            if let Err(error) = self.settle_one(at, &value.of, entries) {
-                // A value that several steps have changed is reported once.
-                if !self.errors.contains(&error) {
-                    self.errors.push(error);
-                }
-            }
-        }
-    }
-
-    fn settle_one(&self, at: Option<&Elsewhere>, resource: &Resource, entries: &[Entry]) -> Result<()> {
-        if self.is_left_to_others(at, resource) {
-            return Ok(());
-        }
-        let journals: Vec<&[Entry]> = self.others.iter().map(Other::entries).chain([entries]).collect();
-        let Some(history) = History::of(&journals, at, resource) else { return Ok(()) };
-        let Some(net) = self.net_of(at)? else { return Ok(()) };
-        match resource.read(&net)? {
-            Some(now) if !history.has(&now) && now != history.first => Err(Error::plain(
-                Kind::Kernel,
-                format!("{} was `{}`, and is `{now}` now", resource.shown(&net), history.first),
-            )
-            .hint("another program has changed it meanwhile, so it is left as it is")),
-            _ => self.put(at, resource, &history.first),
-        }
-    }
-
-    /// Gives a value, unless it has it.
-    fn put(&self, at: Option<&Elsewhere>, resource: &Resource, value: &str) -> Result<()> {
-        let Some(net) = self.net_of(at)? else { return Ok(()) };
-        match resource.read(&net)? {
-            Some(now) if now != *value => resource.write(&net, &self.permit, value).or_else(gone),
-            _ => Ok(()), // as it should be, or gone
-        }
-    }
-
-    /// Remembers what has to be restored. What another session added is only restored for that session.
-    fn loses(&mut self, at: Option<&Elsewhere>, lost: &[Lost], time: u64) {
-        for Lost { message, session } in lost {
-            let is_wanted = |name: &String| self.others.iter().any(|other| other.is_live && other.name == *name);
-            if session.as_ref().is_some_and(|name| !is_wanted(name)) {
-                continue;
-            }
-            match Kept::decode(message) {
-                Some(kept) => self.lost.push(Removed { at: at.cloned(), kept, time, is_of_other: session.is_some() }),
-                None => {
-                    self.errors
-                        .push(Error::plain(Kind::Kernel, format!("`{message}` in the journal is not a message")));
-                }
-            }
-        }
-    }
-
-    fn restore_lost(&mut self) {
-        let mut lost = std::mem::take(&mut self.lost);
-        // What was kept first is how it was.
-        lost.sort_by_key(|removed| removed.time);
-        while let Some(first) = lost.first() {
-            let at = first.at.clone();
-            let (here, elsewhere): (Vec<_>, Vec<_>) = lost.into_iter().partition(|removed| removed.at == at);
-            lost = elsewhere;
-            let age = |time: u64| u32::try_from(now().saturating_sub(time) / 1_000_000_000).unwrap_or(u32::MAX);
-            let kept: Vec<(Kept, u32)> = here.iter().map(|removed| (removed.kept.clone(), age(removed.time))).collect();
-            let before: Vec<Kept> = here.into_iter().filter(|removed| !removed.is_of_other).map(|r| r.kept).collect();
-            match self.net_of(at.as_ref()) {
-                Ok(Some(net)) => {
-                    self.errors.extend(net.restore(&self.permit, &kept));
-                    self.errors.extend(net.remove_what_came_back(&self.permit, &before).err());
-                }
-                Ok(None) => {}
-                Err(error) => self.errors.push(error),
             }
         }
     }
@@ -436,24 +314,4 @@ fn link_name(net: &Net, index: u32) -> String {
 
 fn is_empty_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.size() == 0)
-}
-
-/// Takes `/run/netns` away again. Returns whether there are names in it.
-fn undo_netns_dir(step: &Step) -> Result<bool> {
-    let fail = |e: std::io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
-    let Some(_lock) = netns_dir::lock().map_err(fail)? else { return Ok(false) };
-    if fs::read_dir(NETNS_DIR).map_err(fail)?.next().is_some() {
-        return Ok(true);
-    }
-    if *step == Step::MountsNetnsDir {
-        return match sys::unmount(Path::new(NETNS_DIR)) {
-            Ok(()) | Err(Errno::EINVAL) => Ok(false), // not mounted: killed before
-            Err(errno) => Err(fail(errno.into())),
-        };
-    }
-    match fs::remove_dir(NETNS_DIR).map_err(|e| e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)) {
-        // A mount of another program, or a new name.
-        Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(fail(errno.into())),
-    }
 }

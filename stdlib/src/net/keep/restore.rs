@@ -61,7 +61,12 @@ impl Net {
     fn restore_once(&self, permit: &impl Permit, wanted: &[Message]) -> Result<(Vec<(Message, Refusal)>, bool)> {
         let there: Vec<Message> = self.dump_all()?.into_iter().filter_map(Message::normal).collect();
         let (mut refused, mut progress) = (Vec::new(), false);
+        let has_address =
+            |route: &Message| there.iter().chain(wanted).any(|m| m.object() == ADDRESS && route.leads_to(m));
         for message in wanted {
+            if message.is_kernel_route() && !has_address(message) {
+                continue; // somebody has removed the address, and the route belongs to it
+            }
             let now = there.iter().find(|other| other.key() == message.key());
             let write = match now {
                 Some(now) if message.is_same(now) || message.object() == ADDRESS => continue,
