@@ -49,6 +49,7 @@ ip neigh add 192.168.7.2 lladdr 02:00:00:00:00:02 dev d0 nud permanent
 ip neigh add 192.168.7.4 lladdr 02:00:00:00:00:04 dev d0 nud noarp
 ip neigh add fd77::2 lladdr 02:00:00:00:00:02 dev d0 nud permanent router
 ip neigh add 192.168.7.5 lladdr 02:00:00:00:00:05 dev d0 nud stale extern_learn
+ip neigh add 192.168.7.8 dev d0 managed
 ip neigh add proxy 192.168.7.77 dev d0; ip neigh add proxy fd77::77 dev d0
 ip rule add iif d0 lookup 100 pref 500; ip rule add oif d0 lookup 100 pref 501; ip -6 rule add iif d0 lookup 100 pref 500
 bridge fdb add 02:00:00:00:00:11 dev p0 master static; bridge fdb add 02:00:00:00:00:12 dev br0 self permanent
@@ -158,7 +159,10 @@ fn dump() -> Snapshot {
         let command = format!("cd /proc/sys/net; grep -s . ipv[46]/{file}/[depqblm]*/* | grep -v stable_secret");
         all.insert(format!("sysctls of {file}"), sh(&command));
     }
-    all.insert("extern_learn".into(), sh("ip neigh | grep extern_learn | sed 's/ [A-Z]*$//'"));
+    all.insert(
+        "extern_learn".into(),
+        sh("ip neigh | grep -E 'extern_learn|managed' | sed 's/ [A-Z]*$//; s/managed.*/managed/'"),
+    );
     all
 }
 
@@ -189,6 +193,30 @@ fn what_goes_with_a_link_comes_back() {
         assert_equal(script, &before, &dump());
     }
     assert!(!std::path::Path::new("/run/nslab").exists());
+}
+
+/// The kernel sets VLANs down with the link below, and all of them up with it.
+#[trial(pretend_host, nft, vlan)]
+fn links_on_top_come_back() {
+    sh("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
+        ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up
+        ip link add link d0 name d0.5 type vlan id 5; ip link set d0.5 up
+        ip link add link d0 name d0.6 type vlan id 6; ip link set d0.6 up; ip link set d0.6 down
+        ip addr add 192.0.2.1/24 dev d0.5; ip addr add fd11::1/64 dev d0.5 nodad
+        ip route add 198.51.100.0/24 via 192.0.2.2; ip route add fd12::/64 via fd11::2
+        ip nexthop add id 1 via 192.0.2.3 dev d0.5; ip route add 198.51.101.0/24 nhid 1");
+    let before = dump();
+    for script in
+        [r#"down("d0")"#, r#"down("d0"); up("d0")"#, r#"set_mtu(link("d0"), 1300)"#, r#"set_mtu(link("d0"), 1000)"#]
+    {
+        let output = nslab().args(["--host", "-c", &format!("{script}; ()")]).output().unwrap();
+        assert_eq!((both(&output), output.status.code()), (String::new(), Some(0)), "{script}");
+        let end = Instant::now() + Duration::from_secs(4);
+        while dump() != before && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_equal(script, &before, &dump());
+    }
 }
 
 /// The oracle sees what is lost: each of these things goes with a link that is set down and up by hand.
@@ -252,4 +280,37 @@ fn a_bridge_has_its_hardware_address_back() {
     let output =
         nslab().args(["--host", "-c", r#"set_master(veth("t0", "t1").a, link("empty")); ()"#]).output().unwrap();
     assert_eq!((both(&output), mac()), (String::new(), before));
+}
+
+/// Below 1280 bytes the kernel forgets these, and no message gives them back.
+#[trial(pretend_host, perl)]
+fn what_cannot_be_put_back_is_refused() {
+    sh("ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up; ip token set ::99 dev d0");
+    let refused = |link: &str, mtu: u32| {
+        let script = format!("let e = expect_error(|| set_mtu(link(\"{link}\"), {mtu})); print(e.kind); print(e.hint)");
+        both(&nslab().args(["--host", "-c", &script]).output().unwrap())
+    };
+    let text = refused("d0", 1000);
+    assert!(text.starts_with("permission\n") && text.contains("the token `::99`"), "{text}");
+    // A program that has joined ff02::99 on d1: IPV6_ADD_MEMBERSHIP is 20.
+    let join = "use Socket; socket(S, AF_INET6, SOCK_DGRAM, 0) or die; my ($index) = `ip -o link show d1` =~ /^(\\d+)/;
+                setsockopt(S, 41, 20, Socket::inet_pton(AF_INET6, \"ff02::99\") . pack(\"i\", $index)) or die $!;
+                system(\"touch /run/joined\"); sleep 100";
+    let mut program = Command::new("perl").args(["-e", join]).spawn().unwrap();
+    wait_for("the group", || std::path::Path::new("/run/joined").exists());
+    let text = refused("d1", 1000);
+    assert!(text.starts_with("permission\n") && text.contains("the group `ff02::99`"), "{text}");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    assert!(sh("ip token").contains("::99"));
+}
+
+/// A link that could not be made is no link of the session, whatever gets its name later.
+#[trial(pretend_host)]
+fn a_link_that_was_never_made_is_not_removed() {
+    sh("ip link add taken type bridge");
+    let script = r#"expect_error(|| veth("fresh", "taken")); exec("ip link add fresh type bridge"); ()"#;
+    let output = nslab().args(["--host", "-c", script]).output().unwrap();
+    assert_eq!(both(&output), "");
+    assert!(sh("ip link").contains("fresh"), "a link of another program was removed");
 }

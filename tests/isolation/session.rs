@@ -29,7 +29,7 @@ impl Session {
         wait_for("the end of the script", || {
             // Without a reader the kernel refuses it.
             gate = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&path).ok();
-            assert!(child.try_wait().unwrap().is_none(), "{name}: {}", script);
+            assert!(child.try_wait().unwrap().is_none(), "{name}: {script}");
             gate.is_some()
         });
         Self { child, gate: gate.unwrap(), path }

@@ -12,6 +12,7 @@ use super::link::LinkInfo;
 use crate::error::Result;
 use message::{ADDRESS, Message, NEIGHBOUR, NEXTHOP};
 
+mod bound;
 mod message;
 mod normal;
 mod object;

@@ -154,7 +154,18 @@ impl Guard {
                 new.push((journal, ns, name));
             }
         }
-        let made = create(&Permitted::grant())?;
+        let made = match create(&Permitted::grant()) {
+            Ok(made) => made,
+            Err(error) => {
+                for (journal, ns, name) in new {
+                    // A link of this name that appears later is another program's.
+                    if ns.net()?.find_link(Which::Name(name))?.is_none() {
+                        journal.write(place_of(ns)?, Step::LostLink { name: name.as_str().to_owned() })?;
+                    }
+                }
+                return Err(error);
+            }
+        };
         for (journal, ns, name) in new {
             if let Some(link) = ns.net()?.find_link(Which::Name(name))? {
                 let (index, kind) = (link.index, link.kind);

@@ -104,6 +104,10 @@ pub(super) enum Step {
         above: u32,
         mac: Option<String>,
     },
+    /// It was never made.
+    LostLink {
+        name: String,
+    },
     MadeLink {
         name: String,
         index: u32,

@@ -202,6 +202,7 @@ impl Undo {
         match &entry.step {
             Step::Began { .. }
             | Step::LostNetns { .. }
+            | Step::LostLink { .. }
             | Step::LostAddress { .. }
             | Step::LostRoute { .. }
             | Step::HasSet { .. } => Ok(()),
@@ -225,7 +226,8 @@ impl Undo {
                 }
             }
             Step::WillMakeLink { name, above, mac } => {
-                if after(&|step| matches!(step, Step::MadeLink { name: made, .. } if made == name)) {
+                let is_settled = |step: &Step| matches!(step, Step::MadeLink { name: other, .. } | Step::LostLink { name: other } if other == name);
+                if after(&is_settled) {
                     return Ok(());
                 }
                 let name = IfName::from_kernel(name);

@@ -87,10 +87,21 @@ impl Net {
                 Err(refusal) if refusal.errno == Errno::EEXIST => {}
                 // The link is gone, and all that was on it.
                 Err(refusal) if refusal.errno == Errno::ENODEV && message.links().len() == 1 => {}
+                // It was kept while a session had the link up, and the link is down as it was before.
+                Err(refusal) if refusal.errno == Errno::ENETDOWN && self.has_down_link(message)? => {}
                 Err(refusal) => refused.push((message.clone(), refusal)),
             }
         }
         Ok((refused, progress))
+    }
+
+    fn has_down_link(&self, message: &Message) -> Result<bool> {
+        for index in message.links() {
+            if self.find_link(Which::Index(index))?.is_some_and(|link| !link.is_up()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes what the kernel has made for the addresses in `kept` and was not there: a route that somebody had

@@ -32,7 +32,7 @@ pub(crate) enum Which<'a> {
 }
 
 impl Which<'_> {
-    fn message(self) -> LinkMessageBuilder<LinkUnspec> {
+    pub(super) fn message(self) -> LinkMessageBuilder<LinkUnspec> {
         match self {
             Which::Name(name) => LinkUnspec::new_with_name(name.as_str()),
             Which::Index(index) => LinkUnspec::new_with_index(index),

@@ -73,9 +73,10 @@ impl Added<'_> {
         if let LinkChange::Mtu(mtu) = change
             && changes
         {
-            let names = links.iter().filter(|l| l.index == link.index || followers.stacked.contains(&l.index));
-            for name in names.map(|link| link.name.replace('.', "/")) {
-                for key in sysctls_with_mtu(&name, mtu) {
+            let changed = links.iter().filter(|l| l.index == link.index || followers.stacked.contains(&l.index));
+            for link in changed {
+                refuse_what_cannot_come_back(net, link, mtu)?;
+                for key in sysctls_with_mtu(&link.name.replace('.', "/"), mtu) {
                     let old = net.sysctls_like(&key)?;
                     values.extend(old.into_iter().map(|(key, was)| Value {
                         of: Resource::Sysctl(key),
@@ -118,6 +119,26 @@ impl Added<'_> {
 
 fn is_route(kept: &Kept, dst: &IpNet, metric: u32) -> bool {
     kept.is_route(dst.addr(), dst.prefix_len(), metric)
+}
+
+/// Refuses an MTU with which the kernel forgets what no message can give back.
+fn refuse_what_cannot_come_back(net: &Net, link: &LinkInfo, mtu: u32) -> Result<()> {
+    let mut forgotten = Vec::new();
+    if mtu < IPV6_MTU {
+        forgotten.extend(net.ipv6_token(link.index)?.map(|token| format!("the token `{token}`")));
+        forgotten.extend(net.joined_groups(&link.name, true)?.into_iter().map(|group| format!("the group `{group}`")));
+    }
+    if mtu < IPV4_MTU {
+        forgotten.extend(net.joined_groups(&link.name, false)?.into_iter().map(|group| format!("the group `{group}`")));
+    }
+    if forgotten.is_empty() {
+        return Ok(());
+    }
+    let text = format!("cannot set the MTU of `{}` to {mtu} here", link.name);
+    Err(Error::plain(Kind::Permission, text).hint(format!(
+        "the kernel would remove IPv6 from the link, and with it {}, which this lab could not put back",
+        forgotten.join(", ")
+    )))
 }
 
 /// The sysctls that the kernel changes with the MTU of a link: below the smallest MTU of a protocol it forgets them all
