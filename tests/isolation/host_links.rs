@@ -61,7 +61,7 @@ nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }
 echo 0 > /proc/sys/net/ipv6/conf/d0/accept_ra; echo 7 > /proc/sys/net/ipv6/neigh/d0/mcast_solicit
 echo 2 > /proc/sys/net/ipv4/conf/d0/rp_filter
 
-# Somebody has removed what the kernel makes with an address.
+# What the kernel makes with an address was deleted.
 ip link add e0 type veth peer name e1; ip link set e0 up; ip link set e1 up
 ip addr add 10.95.0.1/24 dev e0; ip addr add fd95::1/64 dev e0 nodad; ip route del 10.95.0.0/24; ip route del fd95::/64
 # A link that is down has things, too. (It has its queue from the first up.)

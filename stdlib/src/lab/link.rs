@@ -256,14 +256,10 @@ impl Link {
         self.guarded(guard, LinkChange::Take("set the master of"), op, |_| Ok(()))?;
         let (here, there) = (self.ns(), master.ns());
         if !here.is(&there) {
-            return Err(Error::usage(format!(
-                "link `{}` is in {}, its master `{}` in {}",
-                self.name(),
-                here.label(),
-                master.name(),
-                there.label()
-            ))
-            .hint("both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`"));
+            let (name, its) = (self.name(), master.name());
+            let text = format!("link `{name}` is in {}, its master `{its}` in {}", here.label(), there.label());
+            let hint = "both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`";
+            return Err(Error::usage(text).hint(hint));
         }
         let index = master.index()?;
         let enslave = |permit: &Permitted| self.change(permit, Change::Master(Some(index)), op);
@@ -327,10 +323,7 @@ impl Link {
     pub fn move_to(&self, guard: &Guard, target: &NetNs) -> Result<()> {
         let at = self.at();
         guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
-        self.set(|at| {
-            at.ns = target.clone();
-            at.index = None;
-        });
+        self.arrive(target);
         Ok(())
     }
 
@@ -341,11 +334,13 @@ impl Link {
     pub fn move_to_pid(&self, guard: &Guard, pid: u32, target: &NetNs) -> Result<()> {
         let at = self.at();
         guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
-        self.set(|at| {
-            at.ns = target.clone();
-            at.index = None;
-        });
+        self.arrive(target);
         Ok(())
+    }
+
+    /// Notes that the link is in `target` now.
+    fn arrive(&self, target: &NetNs) {
+        self.set(|at| (at.ns, at.index) = (target.clone(), None));
     }
 
     /// Deletes it.

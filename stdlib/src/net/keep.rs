@@ -10,7 +10,7 @@ use super::Net;
 use super::connection::Query;
 use super::link::LinkInfo;
 use crate::error::Result;
-use message::{ADDRESS, Message, NEIGHBOUR, NEXTHOP};
+use message::{ADDRESS, INET, INET6, Message, NEIGHBOUR, NEXTHOP};
 
 mod bound;
 mod message;
@@ -40,7 +40,7 @@ impl Kept {
 
     /// Whether it is an IPv4 address.
     pub(crate) fn is_ipv4_address(&self) -> bool {
-        self.0.object() == ADDRESS && self.0.family() == object::INET
+        self.0.object() == ADDRESS && self.0.family() == INET
     }
 
     /// Leaves out the routes that the kernel made for addresses which are not in the list.
@@ -134,8 +134,8 @@ impl Net {
                     let mut messages: Vec<Message> = messages;
                     if object == ADDRESS {
                         // The newest IPv6 address of a scope is the first in the list; IPv4 is the other way round.
-                        messages.sort_by_key(|message| message.family() == object::INET6);
-                        let v4 = messages.iter().take_while(|message| message.family() != object::INET6).count();
+                        messages.sort_by_key(|message| message.family() == INET6);
+                        let v4 = messages.iter().take_while(|message| message.family() != INET6).count();
                         messages[v4..].reverse();
                     }
                     all.extend(messages);

@@ -14,6 +14,10 @@ pub(super) const ROUTE: u16 = libc::RTM_NEWROUTE;
 pub(super) const NEIGHBOUR: u16 = libc::RTM_NEWNEIGH;
 pub(super) const NEXTHOP: u16 = 104; // RTM_NEWNEXTHOP
 
+/// Address families.
+pub(super) const INET: u8 = 2; // AF_INET
+pub(super) const INET6: u8 = 10; // AF_INET6
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {

@@ -1,8 +1,7 @@
 //! What the kernel reports about an object, brought into the form in which the kernel takes it back: without the flags
 //! and attributes that only the kernel sets.
 
-use super::message::{ADDRESS, Message, NEXTHOP, ROUTE, attributes, word, write_attributes};
-use super::object::{INET, INET6};
+use super::message::{ADDRESS, INET, INET6, Message, NEXTHOP, ROUTE, attributes, word, write_attributes};
 
 /// Attributes of addresses (`linux/if_addr.h`).
 pub(super) mod ifa {
@@ -140,7 +139,7 @@ impl Message {
         }
     }
 
-    /// Those that resolution finds again are left out; those that somebody has set stay.
+    /// Those that resolution finds again are left out; those that a program has set stay.
     fn normalise_neighbour(&mut self) -> Option<()> {
         let state = u16::from_ne_bytes([self.header[8], self.header[9]]);
         let flags = self.header[10] & (nda::PROXY | nda::EXT_LEARNED | nda::ROUTER);

@@ -2,11 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::message::{ADDRESS, Message, NEIGHBOUR, NEXTHOP, ROUTE, word};
+use super::message::{ADDRESS, INET, INET6, Message, NEIGHBOUR, NEXTHOP, ROUTE, word};
 use super::normal::{FOREVER, each_hop, ifa, nda, nha, rta};
-
-pub(super) const INET: u8 = 2; // AF_INET
-pub(super) const INET6: u8 = 10; // AF_INET6
 
 /// Requests for all objects, in the order in which they depend on each other.
 pub(super) fn dumps() -> Vec<Message> {

@@ -65,7 +65,7 @@ impl Net {
             |route: &Message| there.iter().chain(wanted).any(|m| m.object() == ADDRESS && route.leads_to(m));
         for message in wanted {
             if message.is_kernel_route() && !has_address(message) {
-                continue; // somebody has removed the address, and the route belongs to it
+                continue; // the address is gone, and the route belongs to it
             }
             let now = there.iter().find(|other| other.key() == message.key());
             let write = match now {
@@ -77,7 +77,7 @@ impl Net {
                     refused.push((message.clone(), refusal));
                     continue;
                 }
-                Some(_) => continue, // somebody has given the neighbour another address
+                Some(_) => continue, // the neighbour has been given another address
                 None if message.object() == ROUTE => Write::Append,
                 None if message.object() == NEIGHBOUR => Write::Replace, // of one that was resolved meanwhile
                 None => Write::Create,
@@ -104,7 +104,7 @@ impl Net {
         Ok(false)
     }
 
-    /// Removes what the kernel has made for the addresses in `kept` and was not there: a route that somebody had
+    /// Removes what the kernel has made for the addresses in `kept` and was not there: a route that a program had
     /// deleted, a link-local address that is computed from the present hardware address. `kept` has all routes that were
     /// there for these addresses.
     pub(crate) fn remove_what_came_back(&self, permit: &impl Permit, kept: &[Kept]) -> Result<()> {
