@@ -172,9 +172,11 @@ fn is_volatile(item: &Value) -> bool {
     let queue = item["kind"] == "noqueue";
     // What a bridge has learnt: a host, a group.
     let learnt = item["mac"].is_string() && item["state"] == "" || item["state"] == "temp";
+    // The group of all nodes, which the kernel joins when it gives IPv6 to a link, up or down.
+    let all_nodes = item["mac"] == "33:33:00:00:00:01";
     // The kernel has entries for multicast and broadcast as long as it sends there.
     let is_group = |mac: &str| u8::from_str_radix(&mac[..2], 16).is_ok_and(|first| first & 1 == 1);
-    queue || learnt || item["lladdr"].as_str().is_some_and(is_group)
+    queue || learnt || all_nodes || item["lladdr"].as_str().is_some_and(is_group)
 }
 
 #[trial(pretend_host, nft)]
