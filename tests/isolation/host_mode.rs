@@ -288,7 +288,7 @@ fn survivors_undo_after_kills() {
 }
 
 /// Kills all three at one moment, so that none of them undoes anything.
-fn kill_all(front: &mut Child) {
+pub(super) fn kill_all(front: &mut Child) {
     let id = i32::try_from(front.id()).unwrap();
     let signal = |pid: i32, signal: Signal| {
         let _ = kill(Pid::from_raw(pid), signal);

@@ -4,11 +4,15 @@
 
 mod cycles;
 mod deaths;
+mod host_gc;
+mod host_links;
 mod host_mode;
+mod host_sessions;
 mod kills;
 mod lab;
 mod oracle;
 mod quiet;
 mod refused;
 mod samples;
+mod session;
 mod snapshot;

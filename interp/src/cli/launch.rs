@@ -38,12 +38,15 @@ fn launch(
     // The lock lasts as long as a process that may still undo the journal.
     let _locked = journal.as_ref().map(Journal::keep_locked).transpose()?;
     let path = Journal::path_of_this_process();
-    let cleanup = || {
-        if host {
-            for error in host::undo(&path) {
-                console.error(&format!("while undoing: {error}"));
+    let cleanup = |status| {
+        let errors = if host { host::undo(&path) } else { Vec::new() };
+        for error in &errors {
+            console.error(&format!("not as before: {error}"));
+            if let Some(hint) = error.hint_text() {
+                console.note(&format!("hint: {hint}"));
             }
         }
+        if errors.is_empty() || status != Status::Ok.code() { status } else { Status::Failed.code() }
     };
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
     let code = boot::launch(&launch, || {

@@ -312,8 +312,7 @@ bindings! {
     #[changes = Changes::Guarded(r#"add_route("198.51.100.0/24", #{dev: "eth0"})"#)]
     fn add_route(guard: Guard, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
         let route = route_of(ns.net(), &dst, &opts.0, true)?;
-        let permit = guard.adding_route(ns.net(), &route)?;
-        ns.net().net()?.add_route(&permit, &route)
+        guard.adding_route(ns.net(), &route, |permit| ns.net().net()?.add_route(permit, &route))
     }
 
     /// Deletes a route.
@@ -331,7 +330,6 @@ bindings! {
     #[changes = Changes::Guarded(r#"del_route("default", #{dev: "eth0"})"#)]
     fn del_route(guard: Guard, ns: Here, dst: Destination, opts: Opts<Via>) -> () {
         let route = route_of(ns.net(), &dst, &opts.0, false)?;
-        let permit = guard.deleting_route(ns.net(), &route)?;
-        ns.net().net()?.delete_route(&permit, &route)
+        guard.deleting_route(ns.net(), &route, |permit| ns.net().net()?.delete_route(permit, &route))
     }
 }

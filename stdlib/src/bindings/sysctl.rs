@@ -57,8 +57,7 @@ bindings! {
         let text = match &value {
             Some(value) => {
                 let value = written(&key.0, value)?;
-                let permit = guard.sysctl(ns.net(), &key.0, &value)?;
-                net.set_sysctl(&permit, &key.0, &value)?
+                guard.sysctl(ns.net(), &key.0, &value, |permit| net.set_sysctl(permit, &key.0, &value))?
             }
             None => net.sysctl(&key.0)?,
         };

@@ -6,18 +6,24 @@
 //! Namespaces that this lab made need no line for what is in them: it goes with them. All others do: the machine's
 //! own, and those that were found by name or by process.
 
+mod directory;
+mod gc;
 mod guard;
 mod journal;
 mod netns_dir;
 mod permit;
 mod processes;
+mod sessions;
+mod step;
 mod undo;
+mod value;
 
+pub use gc::collect_garbage;
 pub use guard::Guard;
 pub(crate) use guard::LinkChange;
 pub use journal::Journal;
 pub(crate) use permit::Permitted;
-pub use undo::{collect_garbage, undo};
+pub use undo::undo;
 
 /// The variable by which the programs of a session are known, with the name of its journal as the value.
 pub(crate) const TAG: &str = "NSLAB_JOURNAL";

@@ -83,7 +83,7 @@ impl Link {
     /// # Errors
     /// The guard's and the kernel's.
     pub(crate) fn create_on(guard: &Guard, lower: &Self, new: NewLink) -> Result<Self> {
-        guard.link(&lower.ns(), &lower.name(), LinkChange::Stack)?;
+        guard.link((&lower.ns(), &lower.name()), LinkChange::Stack, |_| Ok(()))?;
         let new =
             NewLink { lower: Some(lower.index()?), with: format!(" on link `{}`{}", lower.name(), new.with), ..new };
         Self::create(guard, &lower.ns(), &new)
@@ -176,10 +176,16 @@ impl Link {
         }
     }
 
-    /// The guard's permit. An error of the kernel names the operation that was asked for.
-    fn permit(&self, guard: &Guard, change: LinkChange, op: impl Fn() -> String) -> Result<Permitted> {
+    /// Changes the link by `work`, which the guard permits. An error of the kernel names the operation that was asked for.
+    fn guarded(
+        &self,
+        guard: &Guard,
+        change: LinkChange,
+        op: impl Fn() -> String,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<Permitted> {
         guard
-            .link(&self.ns(), &self.name(), change)
+            .link((&self.ns(), &self.name()), change, work)
             .map_err(|error| if error.errno.is_some() { error.during(op()) } else { error })
     }
 
@@ -189,8 +195,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn up(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set up link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Up, op)?;
-        self.change(&permit, Change::Up, op)?;
+        let permit = self.guarded(guard, LinkChange::Up, op, |permit| self.change(permit, Change::Up, op))?;
         let has_peer = self.with_index(op, Net::wait_usable)?;
         self.with_index(op, Net::wait_addresses)?;
         if !has_peer {
@@ -215,8 +220,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn down(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set down link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Down, op)?;
-        self.change(&permit, Change::Down, op)
+        self.guarded(guard, LinkChange::Down, op, |permit| self.change(permit, Change::Down, op)).map(drop)
     }
 
     /// Sets its MTU.
@@ -225,8 +229,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn set_mtu(&self, guard: &Guard, mtu: u32) -> Result<()> {
         let op = || format!("set mtu {mtu} of link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Mtu(mtu), op)?;
-        self.change(&permit, Change::Mtu(mtu), op)
+        self.guarded(guard, LinkChange::Mtu(mtu), op, |permit| self.change(permit, Change::Mtu(mtu), op)).map(drop)
     }
 
     /// Gives it another name.
@@ -235,8 +238,7 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn rename(&self, guard: &Guard, name: IfName) -> Result<()> {
         let op = || format!("rename link `{}` to `{name}`", self.name());
-        let permit = self.permit(guard, LinkChange::Take("rename"), op)?;
-        self.change(&permit, Change::Name(&name), op)?;
+        self.guarded(guard, LinkChange::Take("rename"), op, |permit| self.change(permit, Change::Name(&name), op))?;
         self.set(|at| at.name = name);
         Ok(())
     }
@@ -251,21 +253,18 @@ impl Link {
     /// `Usage` if the master is in another namespace; the guard's and the kernel's.
     pub fn set_master(&self, guard: &Guard, master: &Self) -> Result<()> {
         let op = || format!("set master of link `{}` to `{}`", self.name(), master.name());
-        let permit = self.permit(guard, LinkChange::Take("set the master of"), op)?;
-        guard.link(&master.ns(), &master.name(), LinkChange::Stack)?;
+        self.guarded(guard, LinkChange::Take("set the master of"), op, |_| Ok(()))?;
         let (here, there) = (self.ns(), master.ns());
         if !here.is(&there) {
-            return Err(Error::usage(format!(
-                "link `{}` is in {}, its master `{}` in {}",
-                self.name(),
-                here.label(),
-                master.name(),
-                there.label()
-            ))
-            .hint("both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`"));
+            let (name, its) = (self.name(), master.name());
+            let text = format!("link `{name}` is in {}, its master `{its}` in {}", here.label(), there.label());
+            let hint = "both must be in one namespace: `move_to(link, ns)`, or place it there with `veth`";
+            return Err(Error::usage(text).hint(hint));
         }
         let index = master.index()?;
-        self.change(&permit, Change::Master(Some(index)), op).map_err(|error| match error.errno {
+        let enslave = |permit: &Permitted| self.change(permit, Change::Master(Some(index)), op);
+        let enslaved = guard.link((&there, &master.name()), LinkChange::Enslave, enslave);
+        enslaved.map(drop).map_err(|error| match error.errno {
             // net/bridge/br_if.c: a port number has ten bits.
             Some(Errno::EXFULL) => error.hint("a bridge holds 1,023 ports: use two"),
             Some(Errno::EOPNOTSUPP) => error.hint(format!("is `{}` a bridge?", master.name())),
@@ -279,8 +278,8 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn remove_master(&self, guard: &Guard) -> Result<()> {
         let op = || format!("remove master of link `{}`", self.name());
-        let permit = self.permit(guard, LinkChange::Take("remove the master of"), op)?;
-        self.change(&permit, Change::Master(None), op)
+        let free = |permit: &Permitted| self.change(permit, Change::Master(None), op);
+        self.guarded(guard, LinkChange::Take("remove the master of"), op, free).map(drop)
     }
 
     /// Adds an address, and waits until the kernel delivers packets to it. `dad` runs duplicate address detection
@@ -291,14 +290,14 @@ impl Link {
     pub fn add_addr(&self, guard: &Guard, net: IpNet, dad: bool) -> Result<()> {
         let (ns, name) = (self.ns(), self.name());
         let op = || format!("add address `{net}` to link `{name}`");
-        let permit = self.permit(guard, LinkChange::AddAddress(net), op)?;
         if dad && net.addr().is_ipv6() {
             // Switched off for the links of new namespaces (`exec::netns`).
             let key = format!("net.ipv6.conf.{}.accept_dad", name.as_str().replace('.', "/"));
-            let permit = guard.sysctl(&ns, &key, "1")?;
-            ns.net()?.set_sysctl(&permit, &key, "1")?;
+            guard.sysctl(&ns, &key, "1", |permit| ns.net()?.set_sysctl(permit, &key, "1"))?;
         }
-        self.with_index(op, |ns, index| ns.add_addr(&permit, index, name.as_str(), net, dad))?;
+        let add =
+            |permit: &Permitted| self.with_index(op, |ns, index| ns.add_addr(permit, index, name.as_str(), net, dad));
+        self.guarded(guard, LinkChange::AddAddress(net), op, add)?;
         if net.addr().is_ipv6() && !dad && self.info()?.is_up() {
             self.with_index(op, Net::wait_addresses)?;
         }
@@ -312,8 +311,9 @@ impl Link {
     pub fn delete_addr(&self, guard: &Guard, net: IpNet) -> Result<()> {
         let name = self.name();
         let op = || format!("delete address `{net}` from link `{name}`");
-        let permit = self.permit(guard, LinkChange::RemoveAddress(net), op)?;
-        self.with_index(op, |ns, index| ns.delete_addr(&permit, index, name.as_str(), net))
+        let delete =
+            |permit: &Permitted| self.with_index(op, |ns, index| ns.delete_addr(permit, index, name.as_str(), net));
+        self.guarded(guard, LinkChange::RemoveAddress(net), op, delete).map(drop)
     }
 
     /// Moves it into `target`. The kernel removes its addresses and routes and sets it down.
@@ -323,10 +323,7 @@ impl Link {
     pub fn move_to(&self, guard: &Guard, target: &NetNs) -> Result<()> {
         let at = self.at();
         guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link(permit, &at.name, &*target.net()?))?;
-        self.set(|at| {
-            at.ns = target.clone();
-            at.index = None;
-        });
+        self.arrive(target);
         Ok(())
     }
 
@@ -337,11 +334,13 @@ impl Link {
     pub fn move_to_pid(&self, guard: &Guard, pid: u32, target: &NetNs) -> Result<()> {
         let at = self.at();
         guard.moving((&at.ns, &at.name), target, |permit| at.ns.net()?.move_link_to_pid(permit, &at.name, pid))?;
-        self.set(|at| {
-            at.ns = target.clone();
-            at.index = None;
-        });
+        self.arrive(target);
         Ok(())
+    }
+
+    /// Notes that the link is in `target` now.
+    fn arrive(&self, target: &NetNs) {
+        self.set(|at| (at.ns, at.index) = (target.clone(), None));
     }
 
     /// Deletes it.
@@ -350,8 +349,9 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn delete(&self, guard: &Guard) -> Result<()> {
         let at = self.at();
-        let permit = self.permit(guard, LinkChange::Take("delete"), || format!("delete link `{}`", at.name))?;
-        at.ns.net()?.delete_link(&permit, &at.name)
+        let op = || format!("delete link `{}`", at.name);
+        let delete = |permit: &Permitted| at.ns.net()?.delete_link(permit, &at.name);
+        self.guarded(guard, LinkChange::Take("delete"), op, delete).map(drop)
     }
 
     /// The other end of a veth pair, if it is in a namespace that the lab has a handle of.

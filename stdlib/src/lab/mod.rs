@@ -52,9 +52,17 @@ impl Lab {
     /// # Errors
     /// When the namespace of this process cannot be opened.
     pub fn here(journal: Option<Journal>) -> Result<Arc<Self>> {
+        if journal.is_some() { Self::on_the_host(journal) } else { Self::called("the lab root", None) }
+    }
+
+    /// The machine itself, without a journal while one is undone.
+    pub(in crate::lab) fn on_the_host(journal: Option<Journal>) -> Result<Arc<Self>> {
+        Self::called("the host", journal)
+    }
+
+    fn called(label: &str, journal: Option<Journal>) -> Result<Arc<Self>> {
         let exec = Arc::new(Executor::new()?);
         let handle = NsHandle::open(NsKind::Net, Path::new("/proc/self/ns/net"))?;
-        let label = if journal.is_some() { "the host" } else { "the lab root" };
         let net = Net::new(exec.clone(), handle, label.into(), None).at_home();
         let root = NetNs::new(None, net, Origin::Root);
         Ok(Arc::new(Self {

@@ -11,8 +11,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{
-    ErrorMessage, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REQUEST,
-    NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable, NlasIterator,
+    ErrorMessage, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_EXCL,
+    NLM_F_REPLACE, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NetlinkSerializable, NlasIterator,
 };
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
@@ -42,6 +43,10 @@ pub(crate) enum Write {
     Create,
     /// As `Create`; the reply is what was created, where the kernel reports it.
     CreateAndGet,
+    /// Create, after those of the same kind that exist (`ip route append`).
+    Append,
+    /// Create, or put in the place of the one that exists (`ip route replace`).
+    Replace,
 }
 
 /// Either of them.
@@ -60,6 +65,8 @@ impl Ask {
                 Self::Write(Write::Do) => NLM_F_ACK,
                 Self::Write(Write::Create) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
                 Self::Write(Write::CreateAndGet) => NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO,
+                Self::Write(Write::Append) => NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND,
+                Self::Write(Write::Replace) => NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
             }
     }
 }

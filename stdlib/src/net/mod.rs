@@ -22,7 +22,7 @@ use permit::Permit;
 pub mod addr;
 pub(crate) mod connection;
 pub mod firewall;
-mod keep;
+pub(crate) mod keep;
 pub mod link;
 mod monitor;
 mod neigh;

@@ -89,15 +89,21 @@ impl Net {
         }
     }
 
-    /// The sysctls that `pattern` names, with their values; `*` in it stands for any link.
+    /// The sysctls that `pattern` names, with their values; a part `*` stands for any file. Those that have no value yet
+    /// are left out.
     pub(crate) fn sysctls_like(&self, pattern: &str) -> Result<Vec<(String, String)>> {
-        let Some((directory, last)) = pattern.split_once(".*.") else { return Ok(Vec::new()) };
+        let Some((directory, rest)) = pattern.split_once(".*") else {
+            return Ok(self.sysctl(pattern).map(|value| (pattern.to_owned(), value)).into_iter().collect());
+        };
         let path = file(directory)?;
-        let names = self.open(|| {
-            let entries = fs::read_dir(path).map_err(|e| Error::io(format!("list `{directory}`"), &e))?;
-            Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>())
+        let names = self.open(|| match fs::read_dir(path) {
+            Ok(entries) => {
+                Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()), // the link has none
+            Err(error) => Err(Error::io(format!("list `{directory}`"), &error)),
         })?;
-        let keys = names.iter().map(|name| format!("{directory}.{}.{last}", name.replace('.', "/")));
+        let keys = names.iter().map(|name| format!("{directory}.{}{rest}", name.replace('.', "/")));
         Ok(keys.filter_map(|key| self.sysctl(&key).ok().map(|value| (key, value))).collect())
     }
 

@@ -13,7 +13,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::forbidden::{explain, forbidden};
+use super::forbidden::{FORBIDDEN, explain, forbidden};
 use super::idmap;
 use super::keeper::{self, Keeper};
 use super::pipe::{pipe, wait_for_end};
@@ -30,8 +30,9 @@ pub struct Launch<'a> {
     pub private: bool,
     /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
     pub interactive: bool,
-    /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended.
-    pub cleanup: &'a dyn Fn(),
+    /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended, with its status;
+    /// returns the status of the program.
+    pub cleanup: &'a dyn Fn(u8) -> u8,
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
@@ -96,11 +97,12 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     } else {
         drop(fs::File::from(go_end).write(&[1]));
     }
-    let status = wait_for(keeper, &signals, launch.interactive);
+    let mut status = wait_for(keeper, &signals, launch.interactive);
     if !launch.private {
         // The keeper does the same, unless it was killed; its death kills the interpreter too.
         wait_for_end(&working);
-        (launch.cleanup)();
+        let cleaned = (launch.cleanup)(status.as_ref().map_or(FORBIDDEN, |status| *status));
+        status = status.map(|_| cleaned);
     }
     drop(alive_end);
     terminal.restore();

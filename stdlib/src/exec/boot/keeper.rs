@@ -35,7 +35,7 @@ pub(crate) struct Keeper<'a> {
     /// Whether the interpreter is a REPL: then it owns the terminal, and lends it to programs.
     pub interactive: bool,
     /// Undoes what was made outside a lab; see [`super::Launch`].
-    pub cleanup: &'a dyn Fn(),
+    pub cleanup: &'a dyn Fn(u8) -> u8,
 }
 
 /// Builds the lab, runs `interpreter` in a child, and returns its exit status.
@@ -52,7 +52,7 @@ pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnc
             if !keeper.private {
                 wait_for_end(&keeper.working);
                 end_children();
-                (keeper.cleanup)();
+                return (keeper.cleanup)(status);
             }
             status
         }

@@ -1,6 +1,7 @@
 //! The guard of `--host`: asked before each change, it refuses or writes the journal, and gives the permit for the change.
 //!
-//! In a private lab it costs nothing.
+//! In a private lab it costs nothing. With `--host` a change is made under the lock of the journals' directory, so that
+//! no other session changes or undoes the same thing between the reading of the old value and the writing of the new one.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -8,14 +9,20 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::journal::{Journal, Step, place_of};
+use super::journal::{Journal, lock, place_of};
 use super::permit::Permitted;
+use super::sessions::others;
+use super::step::{Resource, Step, Value};
+use super::value::plain;
 use crate::error::{Error, Kind, Result};
 use crate::lab::{Lab, NetNs};
 use crate::name::IfName;
 use crate::net::Net;
-use crate::net::link::Which;
+use crate::net::link::{LinkInfo, Which};
 use crate::net::route::NewRoute;
+use added::Added;
+
+mod added;
 
 /// A change to a link that exists.
 #[derive(Clone, Copy)]
@@ -32,15 +39,14 @@ pub(crate) enum LinkChange {
     RemoveAddress(IpNet),
     /// Another link is created on top of it.
     Stack,
+    /// It becomes the master of another link.
+    Enslave,
     /// It is deleted, moved, renamed, or given a master: only a link of this session may be. The verb is for the error.
     Take(&'static str),
 }
 
 /// The address that the kernel gives a loopback device (net/ipv4/devinet.c, `inetdev_event`).
-pub(super) const LOOPBACK: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8));
-
-/// The smallest MTU that IPv6 works with. Below it the kernel removes IPv6 from a link.
-const IPV6_MTU: u32 = 1280;
+const LOOPBACK: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8));
 
 /// Gives permits for changes to the network of a lab.
 #[derive(Clone)]
@@ -123,10 +129,10 @@ impl Guard {
         target: &NetNs,
         work: impl FnOnce(&Permitted) -> Result<()>,
     ) -> Result<()> {
-        let permit = self.link(ns, name, LinkChange::Take("move"))?;
         if self.0.tracked(target).is_none() {
-            return work(&permit);
+            return self.link((ns, name), LinkChange::Take("move"), work).map(drop);
         }
+        self.link((ns, name), LinkChange::Take("move"), |_| Ok(()))?;
         let mac = ns.net()?.link(Which::Name(name))?.mac;
         self.arriving(&[(target, name)], Some(&mac), work)
     }
@@ -148,7 +154,18 @@ impl Guard {
                 new.push((journal, ns, name));
             }
         }
-        let made = create(&Permitted::grant())?;
+        let made = match create(&Permitted::grant()) {
+            Ok(made) => made,
+            Err(error) => {
+                for (journal, ns, name) in new {
+                    // A link of this name that appears later is another program's.
+                    if ns.net()?.find_link(Which::Name(name))?.is_none() {
+                        journal.write(place_of(ns)?, Step::LostLink { name: name.as_str().to_owned() })?;
+                    }
+                }
+                return Err(error);
+            }
+        };
         for (journal, ns, name) in new {
             if let Some(link) = ns.net()?.find_link(Which::Name(name))? {
                 let (index, kind) = (link.index, link.kind);
@@ -159,9 +176,16 @@ impl Guard {
         Ok(made)
     }
 
-    /// The permit to change the link `name` of `ns`.
-    pub(crate) fn link(&self, ns: &NetNs, name: &IfName, change: LinkChange) -> Result<Permitted> {
-        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
+    /// Changes the link `name` of `ns` by `work`, and returns the permit.
+    pub(crate) fn link(
+        &self,
+        (ns, name): (&NetNs, &IfName),
+        change: LinkChange,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<Permitted> {
+        let permit = Permitted::grant();
+        let Some(journal) = self.0.tracked(ns) else { return work(&permit).map(|()| permit) };
+        let directory = lock(self.0.exec())?;
         let net = ns.net()?;
         if ns.is_root() {
             journal.protect(&net, name.as_str())?;
@@ -169,46 +193,63 @@ impl Guard {
         let info = net.link(Which::Name(name))?;
         let index = info.index;
         if journal.is_ours(ns, index) {
-            return Ok(Permitted::grant());
+            return work(&permit).map(|()| permit);
         }
-        let lost = || net.what_goes_with(index);
-        let step = match change {
+        let added = Added { journal, ns, others: others(&directory, journal.name())? };
+        let mut lost_on_failure = None;
+        let mut lost_on_success = None;
+        match change {
             LinkChange::Take(verb) => {
                 return Err(not_ours(&format!("{verb} `{name}`"))
                     .hint("the kernel destroys a virtual device together with its namespace; make one with `veth`"));
             }
             LinkChange::RemoveAddress(address) => {
-                if journal.memory().addresses.contains(&(ns.inode().ino, index, address)) {
-                    return Ok(Permitted::grant());
+                if !added.by_us(index, address) {
+                    return Err(not_ours(&format!("remove the address `{address}` of `{name}`")));
                 }
-                return Err(not_ours(&format!("remove the address `{address}` of `{name}`")));
-            }
-            LinkChange::Stack => return Ok(Permitted::grant()),
-            LinkChange::Up if info.is_up() => return Ok(Permitted::grant()),
-            LinkChange::Down if !info.is_up() => return Ok(Permitted::grant()),
-            LinkChange::Up => {
-                let bare = name.as_str() == "lo" && !net.addrs(Some(index))?.iter().any(|a| a.net == LOOPBACK);
-                Step::SetsUp { index, bare }
-            }
-            LinkChange::Down => Step::SetsDown { index, lost: lost()? },
-            LinkChange::Mtu(mtu) => {
-                Step::SetsMtu { index, mtu: info.mtu, lost: if mtu < IPV6_MTU { lost()? } else { Vec::new() } }
+                added.refuse_secondaries(&net, &info, address)?;
+                lost_on_success = Some(Step::LostAddress { index, address });
             }
             LinkChange::AddAddress(address) => {
-                if net.addrs(Some(index))?.iter().any(|there| there.net == address) {
-                    return Ok(Permitted::grant()); // the kernel will refuse it, so there is nothing to undo
+                // If it is there, the kernel refuses it, and there is nothing to undo.
+                if !net.addrs(Some(index))?.iter().any(|there| there.net == address) {
+                    journal.memory().addresses.insert((ns.inode().ino, index, address));
+                    journal.write(place_of(ns)?, Step::AddsAddress { index, address })?;
+                    lost_on_failure = Some(Step::LostAddress { index, address });
                 }
-                journal.memory().addresses.insert((ns.inode().ino, index, address));
-                Step::AddsAddress { index, address }
             }
-        };
-        journal.write(place_of(ns)?, step)?;
-        Ok(Permitted::grant())
+            LinkChange::Stack => {}
+            LinkChange::Enslave => {
+                // A bridge takes the lowest hardware address of its ports, and their smallest MTU.
+                let mac = Value { of: Resource::Mac(index), was: info.mac.clone(), to: None };
+                let mtu = Value { of: Resource::Mtu(index), was: info.mtu.to_string(), to: None };
+                journal.write(place_of(ns)?, Step::Sets { values: vec![mac, mtu], lost: Vec::new(), was_up: false })?;
+            }
+            LinkChange::Up | LinkChange::Down | LinkChange::Mtu(_) => {
+                if matches!(change, LinkChange::Up) && !info.is_up() && is_bare_loopback(&net, &info)? {
+                    journal.write(place_of(ns)?, Step::AddsAddress { index, address: LOOPBACK })?;
+                }
+                let step = added.setting(&net, &info, change)?;
+                journal.write(place_of(ns)?, step)?;
+            }
+        }
+        let done = work(&permit);
+        if let Some(step) = if done.is_ok() { lost_on_success } else { lost_on_failure } {
+            journal.write(place_of(ns)?, step)?;
+        }
+        done.map(|()| permit)
     }
 
-    /// The permit to add a route in `ns`. A second default route, and routes over guarded devices, are refused.
-    pub(crate) fn adding_route(&self, ns: &NetNs, route: &NewRoute) -> Result<Permitted> {
-        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
+    /// Adds a route in `ns` by `work`. A second default route, and routes over guarded devices, are refused.
+    pub(crate) fn adding_route(
+        &self,
+        ns: &NetNs,
+        route: &NewRoute,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<()> {
+        let permit = Permitted::grant();
+        let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
+        let _directory = lock(self.0.exec())?;
         let net = ns.net()?;
         if ns.is_root() {
             let defaults = if route.dst.prefix_len() == 0 { default_devices(&net)? } else { BTreeSet::new() };
@@ -221,34 +262,54 @@ impl Guard {
         // The kernel's own choice where none is given (net/ipv6/route.c, IP6_RT_PRIO_USER).
         let metric = route.metric.unwrap_or(if route.dst.addr().is_ipv6() { 1024 } else { 0 });
         if net.routes(route.dst.addr().is_ipv6())?.iter().any(|r| r.dst == route.dst && r.metric == metric) {
-            return Ok(Permitted::grant()); // the kernel will refuse it, so there is nothing to undo
+            return work(&permit); // the kernel refuses it, so there is nothing to undo
         }
         journal.memory().routes.insert((ns.inode().ino, route.dst, metric));
         let step = Step::AddsRoute { dst: route.dst, gateway: route.gateway, index: route.index, metric };
         journal.write(place_of(ns)?, step)?;
-        Ok(Permitted::grant())
+        let done = work(&permit);
+        if done.is_err() {
+            journal.write(place_of(ns)?, Step::LostRoute { dst: route.dst, metric })?;
+        }
+        done
     }
 
-    /// The permit to delete a route in `ns`: only one that this session added, or that leads over a link of it.
-    pub(crate) fn deleting_route(&self, ns: &NetNs, route: &NewRoute) -> Result<Permitted> {
-        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
+    /// Deletes a route in `ns` by `work`: only one that this session added, or that leads over a link of it.
+    pub(crate) fn deleting_route(
+        &self,
+        ns: &NetNs,
+        route: &NewRoute,
+        work: impl FnOnce(&Permitted) -> Result<()>,
+    ) -> Result<()> {
+        let permit = Permitted::grant();
+        let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
+        let _directory = lock(self.0.exec())?;
         let deleted = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
             there.dst == route.dst
                 && (route.gateway.is_none() || route.gateway == there.gateway())
                 && (route.index.is_none() || route.index == there.index())
                 && route.metric.is_none_or(|metric| metric == there.metric)
         });
-        let Some(deleted) = deleted else { return Ok(Permitted::grant()) }; // the kernel will say so
+        let Some(deleted) = deleted else { return work(&permit) }; // the kernel will say so
         let over_ours = deleted.index().is_some_and(|index| journal.is_ours(ns, index));
-        if over_ours || journal.memory().routes.contains(&(ns.inode().ino, deleted.dst, deleted.metric)) {
-            return Ok(Permitted::grant());
+        if !over_ours && !journal.memory().routes.contains(&(ns.inode().ino, deleted.dst, deleted.metric)) {
+            return Err(not_ours(&format!("delete the route to `{}`", route.dst)));
         }
-        Err(not_ours(&format!("delete the route to `{}`", route.dst)))
+        work(&permit)?;
+        journal.write(place_of(ns)?, Step::LostRoute { dst: deleted.dst, metric: deleted.metric }).map(drop)
     }
 
-    /// The permit to write a sysctl in `ns`. What cannot be undone, and sysctls of guarded devices, are refused.
-    pub(crate) fn sysctl(&self, ns: &NetNs, key: &str, value: &str) -> Result<Permitted> {
-        let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
+    /// Writes a sysctl in `ns` by `work`. What cannot be undone, and sysctls of guarded devices, are refused.
+    pub(crate) fn sysctl<T>(
+        &self,
+        ns: &NetNs,
+        key: &str,
+        value: &str,
+        work: impl FnOnce(&Permitted) -> Result<T>,
+    ) -> Result<T> {
+        let permit = Permitted::grant();
+        let Some(journal) = self.0.tracked(ns) else { return work(&permit) };
+        let _directory = lock(self.0.exec())?;
         let net = ns.net()?;
         let before = net.sysctl(key)?;
         let parts: Vec<&str> = key.split('.').collect();
@@ -266,16 +327,25 @@ impl Guard {
             let link = net.find_link(Which::Name(&IfName::from_kernel(name)))?;
             ours = link.is_some_and(|link| journal.is_ours(ns, link.index));
         }
-        if key.ends_with(".disable_ipv6") && !key.contains(".default.") && !ours && before != value {
+        if key.ends_with(".disable_ipv6") && !key.contains(".default.") && !ours && plain(&before) != plain(value) {
             return Err(Error::plain(Kind::Permission, format!("cannot set `{key}` here"))
                 .hint("it would remove the IPv6 addresses of devices that this lab did not make"));
         }
-        let mut values = vec![(key.to_owned(), before)];
+        let mut was = vec![(key.to_owned(), before)];
         for other in changed_with(&parts) {
-            values.extend(net.sysctls_like(&other)?);
+            was.extend(net.sysctls_like(&other)?);
         }
-        journal.write(place_of(ns)?, Step::SetsSysctl { values })?;
-        Ok(Permitted::grant())
+        let values =
+            was.iter().map(|(key, was)| Value { of: Resource::Sysctl(key.clone()), was: plain(was), to: None });
+        let at_time =
+            journal.write(place_of(ns)?, Step::Sets { values: values.collect(), lost: Vec::new(), was_up: false })?;
+        let done = work(&permit);
+        let now = was.into_iter().filter_map(|(key, was)| {
+            let now = net.sysctl(&key).ok().map(|now| plain(&now)).filter(|now| *now != plain(&was))?;
+            Some((Resource::Sysctl(key), now))
+        });
+        journal.write(place_of(ns)?, Step::HasSet { at_time, values: now.collect() })?;
+        done
     }
 
     /// Refuses to remove the name of a namespace that this session did not give.
@@ -298,4 +368,8 @@ fn changed_with(parts: &[&str]) -> Vec<String> {
         ["net", family, "conf", "all", last] => vec![format!("net.{family}.conf.*.{last}")],
         _ => Vec::new(),
     }
+}
+
+fn is_bare_loopback(net: &Net, link: &LinkInfo) -> Result<bool> {
+    Ok(link.name == "lo" && !net.addrs(Some(link.index))?.iter().any(|address| address.net == LOOPBACK))
 }

@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::MsFlags;
 
-use super::journal::{Journal, Step};
+use super::journal::Journal;
+use super::step::Step;
 use crate::error::{Error, Result};
 use crate::exec::mounts::NETNS_DIR;
 use crate::exec::sys;
@@ -52,5 +54,25 @@ impl Journal {
         }
         .map_err(|e| fail(e.into()))?;
         Ok(lock)
+    }
+}
+
+/// Takes `/run/netns` away again. Returns whether there are names in it.
+pub(super) fn undo(step: &Step) -> Result<bool> {
+    let fail = |e: io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
+    let Some(_lock) = lock().map_err(fail)? else { return Ok(false) };
+    if fs::read_dir(NETNS_DIR).map_err(fail)?.next().is_some() {
+        return Ok(true);
+    }
+    if *step == Step::MountsNetnsDir {
+        return match sys::unmount(Path::new(NETNS_DIR)) {
+            Ok(()) | Err(Errno::EINVAL) => Ok(false), // not mounted: killed before
+            Err(errno) => Err(fail(errno.into())),
+        };
+    }
+    match fs::remove_dir(NETNS_DIR).map_err(|e| e.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)) {
+        // A mount of another program, or a new name.
+        Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY | Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(fail(errno.into())),
     }
 }

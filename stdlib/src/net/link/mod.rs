@@ -32,7 +32,7 @@ pub(crate) enum Which<'a> {
 }
 
 impl Which<'_> {
-    fn message(self) -> LinkMessageBuilder<LinkUnspec> {
+    pub(super) fn message(self) -> LinkMessageBuilder<LinkUnspec> {
         match self {
             Which::Name(name) => LinkUnspec::new_with_name(name.as_str()),
             Which::Index(index) => LinkUnspec::new_with_index(index),
@@ -52,6 +52,7 @@ pub(crate) enum Change<'a> {
     Up,
     Down,
     Mtu(u32),
+    Mac(&'a [u8]),
     Master(Option<u32>),
     Name(&'a IfName),
 }
@@ -126,6 +127,7 @@ impl Net {
             (_, Change::Up) => which.message().up(),
             (_, Change::Down) => which.message().down(),
             (_, Change::Mtu(mtu)) => which.message().mtu(mtu),
+            (_, Change::Mac(address)) => which.message().address(address.to_vec()),
             (_, Change::Master(index)) => which.message().controller(index.unwrap_or(0)),
             (_, Change::Name(name)) => which.message().name(name.as_str()),
         };
