@@ -1,6 +1,6 @@
 //! Parameters that take handles: places, namespaces, links, processes.
 
-use rhai::{Array, INT, ImmutableString};
+use rhai::{Array, Dynamic, INT, ImmutableString};
 
 use super::args::Arg;
 use super::call::Call;
@@ -132,7 +132,7 @@ impl Arg for Pid {
     }
 }
 
-/// A list of namespaces.
+/// A list of namespaces, or of sandboxes with a network of their own.
 pub(crate) struct Nodes(pub Vec<NetNs>);
 
 impl Arg for Nodes {
@@ -143,10 +143,14 @@ impl Arg for Nodes {
         }
         let wanted = "an array of namespaces";
         let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
-        let nodes: Option<Vec<NetNs>> =
-            array.iter().map(|value| value.read_lock::<NetNs>().map(|ns| ns.clone())).collect();
-        nodes
-            .map(Self)
-            .ok_or_else(|| call.usage(Error::usage(format!("`{name}` has an element that is not a namespace"))))
+        let net_of = |value: &Dynamic| {
+            if let Some(ns) = value.read_lock::<NetNs>() {
+                return Ok(ns.clone());
+            }
+            let sandbox = value.read_lock::<Sandbox>().map(|sandbox| sandbox.clone());
+            let not_one = || Error::usage(format!("`{name}` has an element that is not a namespace"));
+            sandbox.ok_or_else(not_one)?.require_net()
+        };
+        array.iter().map(net_of).collect::<Result<_>>().map(Self).map_err(|error| call.usage(error))
     }
 }
