@@ -1,5 +1,7 @@
 //! Reads the packet filter of a namespace through a netlink socket of its own.
 
+use std::fs;
+
 use nix::errno::Errno;
 
 use super::model::Firewall;
@@ -12,7 +14,21 @@ use crate::net::{DEADLINE, Net};
 /// How often the rules are read if they change while they are read.
 const TRIES: u32 = 10;
 
+/// The tables that `iptables-legacy` has made, by family. The files are missing without its modules.
+const LEGACY: [(&str, &str); 3] = [("ip", "ip_tables_names"), ("ip6", "ip6_tables_names"), ("arp", "arp_tables_names")];
+
 impl Net {
+    /// The names of the tables of `iptables-legacy`, as `family name`. What they hold is not read.
+    fn legacy_tables(&self) -> Result<Vec<String>> {
+        self.open(|| {
+            let names = |(family, file): &(&str, &str)| {
+                let names = fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+                names.lines().map(|name| format!("{family} {name}")).collect::<Vec<_>>()
+            };
+            Ok(LEGACY.iter().flat_map(names).collect())
+        })
+    }
+
     /// Reads the tables, chains and rules of `nf_tables`.
     ///
     /// # Errors
@@ -31,7 +47,11 @@ impl Net {
                 Err(error) if error.errno == Some(Errno::EPROTONOSUPPORT) => {
                     return Err(error.hint("this kernel has no nf_tables (CONFIG_NF_TABLES)"));
                 }
-                done => return done,
+                done => {
+                    let mut firewall = done?;
+                    firewall.legacy = self.legacy_tables()?;
+                    return Ok(firewall);
+                }
             }
         }
     }

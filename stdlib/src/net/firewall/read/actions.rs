@@ -98,20 +98,29 @@ impl Decoder<'_> {
     }
 
     /// The comment of a rule: nft keeps it in the user data as type, length, text (`NFTNL_UDATA_RULE_COMMENT` is 0).
-    pub(super) fn comment(&mut self, mut data: &[u8]) {
-        while let Some((&[kind, length], rest)) = data.split_first_chunk::<2>() {
-            let Some((value, rest)) = rest.split_at_checked(length.into()) else { return };
-            if kind == 0 {
-                let comment = text(value);
-                self.parts.push(Part::new(format!("comment \"{comment}\"")).classic(format!("/* {comment} */")));
-            }
-            data = rest;
+    pub(super) fn comment(&mut self, data: &[u8]) {
+        for comment in comments(data) {
+            self.parts.push(Part::new(format!("comment \"{comment}\"")).classic(format!("/* {comment} */")));
         }
     }
 }
 
+/// The comments in the user data of a rule or of an element (`NFTNL_UDATA_SET_ELEM_COMMENT` is 0 too).
+pub(super) fn comments(mut data: &[u8]) -> impl Iterator<Item = String> {
+    std::iter::from_fn(move || {
+        while let Some((&[kind, length], rest)) = data.split_first_chunk::<2>() {
+            let (value, rest) = rest.split_at_checked(length.into())?;
+            data = rest;
+            if kind == 0 {
+                return Some(text(value));
+            }
+        }
+        None
+    })
+}
+
 /// A duration in nft's syntax: `1h30m`, `10s`, `500ms`.
-fn duration(milliseconds: u64) -> String {
+pub(super) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [
         (seconds / 86_400, "d"),

@@ -225,12 +225,15 @@ impl Kind {
         format!("{}-{}", self.show(low, host), self.show(high, host))
     }
 
-    /// The kinds of a set's key or data, from nft's own type number (six bits for each part of a concatenation).
-    pub(super) fn of_type(number: u32) -> Vec<Self> {
-        let mut parts: Vec<u32> = (0..6).map(|part| number >> (6 * part) & 0x3f).filter(|part| *part != 0).collect();
-        parts.reverse();
-        // include/datatype.h of nftables, enum datatypes.
-        let kind = |part: u32| match part {
+    /// The types of a set's key or data in nft's own type number: six bits for each part of a concatenation.
+    pub(super) fn types(number: u32) -> Vec<u32> {
+        let parts = (0..6).rev().map(|part| number >> (6 * part) & 0x3f);
+        parts.filter(|part| *part != 0).collect()
+    }
+
+    /// The kind of one of nft's types (include/datatype.h of nftables, enum datatypes).
+    pub(super) fn of(part: u32) -> Self {
+        match part {
             7 | 8 => Self::Address,
             9 => Self::Ether,
             10 => Self::HexSymbol(ETHERTYPES, 4),
@@ -239,18 +242,21 @@ impl Kind {
             19 => Self::Mark,
             41 => Self::Name,
             _ => Self::Hex,
-        };
-        parts.into_iter().map(kind).collect()
+        }
     }
 
-    /// The length of a value of this kind in bytes, as far as the kind alone decides it.
-    pub(super) fn length(self, ip6: bool) -> usize {
-        match self {
-            Self::Address if ip6 => 16,
-            Self::Ether => 6,
-            Self::Name => 16,
-            Self::Number => 2,
-            Self::Symbol(_) => 1,
+    /// The kinds of a set's key or data.
+    pub(super) fn of_type(number: u32) -> Vec<Self> {
+        Self::types(number).into_iter().map(Self::of).collect()
+    }
+
+    /// The length of a value of one of nft's types in bytes.
+    pub(super) fn length_of(part: u32) -> usize {
+        match part {
+            8 | 41 => 16,
+            9 => 6,
+            10 | 13 => 2,
+            12 => 1,
             _ => 4,
         }
     }
