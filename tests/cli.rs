@@ -1,5 +1,8 @@
 //! The command line: words, exit statuses, imports, limits, Ctrl-C.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 
 use crate::common::{NOBODY, Shell};
@@ -283,7 +286,18 @@ fn host_mode_is_for_root() {
 #[trial]
 fn doctor_says_what_there_is() {
     for shell in [nslab(&["doctor"]), nslab(&["doctor"]).user(NOBODY)] {
-        shell.run().success().stdout_contains("kernel");
+        let output = shell.run().success();
+        output
+            .stdout_contains("kernel")
+            .stdout_contains("bridge     vlan_filtering ")
+            .stdout_contains("classifier u32 ");
+    }
+    // A device file that this user may not open is not a missing driver.
+    if let Ok(tun) = fs::metadata("/dev/net/tun")
+        && tun.permissions().mode() & 0o006 == 0
+    {
+        let output = nslab(&["doctor"]).user(NOBODY).run().success();
+        output.stdout_contains("unusable (CONFIG_TUN): this user may not open /dev/net/tun");
     }
 }
 
