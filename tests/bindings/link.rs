@@ -77,6 +77,24 @@ fn cables_in_every_state_are_what_ip_says() {
     .success();
 }
 
+/// A cable that is cut has no carrier in a list either, which the kernel fills from what it has updated so far.
+#[trial(ip)]
+fn a_list_shows_the_far_end_of_a_link_that_is_down() {
+    passes_for_all(
+        r#"
+        for n in 0..40 {
+            let ns = netns(`n${n}`);
+            let cable = veth(`a${n}`, ns, "b");
+            up(cable.a); up(cable.b); down(cable.b);
+            let far = ip(host(), "link").filter(|l| l.ifname == `a${n}`)[0];
+            check far.operstate != "UP" && "NO-CARRIER" in far.flags;
+            check cable.a.is_up && !cable.a.carrier && cable.a.state in ["DOWN", "LOWERLAYERDOWN"];
+            delete(ns);
+        }
+        "#,
+    );
+}
+
 #[trial(ip)]
 fn a_list_has_them_all() {
     passes(

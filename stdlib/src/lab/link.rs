@@ -216,7 +216,14 @@ impl Link {
     pub fn down(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set down link `{}`", self.name());
         let permit = self.permit(guard, LinkChange::Down, op)?;
-        self.change(&permit, Change::Down, op)
+        self.change(&permit, Change::Down, op)?;
+        // The kernel updates the state of both ends later, from a work queue. Recent ones do it when a link is read by
+        // index (`net/core/link_watch.c`): else a list of links could still show the other end UP.
+        let ends = [self.clone()].into_iter().chain(self.peer(guard.lab()));
+        for end in ends {
+            let _ = end.with_index(op, |net, index| net.find_link(Which::Index(index))); // gone by now, perhaps
+        }
+        Ok(())
     }
 
     /// Sets its MTU.

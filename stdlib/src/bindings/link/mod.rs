@@ -30,9 +30,11 @@ value! { Link, "Link", "A network device. Its properties are read from the kerne
     ns: NetNs = |link| link.ns();
     /// Its interface index.
     index: INT = |link| INT::from(link.info()?.index);
-    /// Operational state: `UP`, `DOWN`, `UNKNOWN` (as `lo` has), `LOWERLAYERDOWN` (the other end is down).
+    /// Operational state: `UP`, `DOWN`, `UNKNOWN` (as `lo` has), `LOWERLAYERDOWN`. Of a link that is set up and has no
+    /// carrier it is `DOWN` or `LOWERLAYERDOWN`, by the kernel's version and the order of events: check `is_up` and
+    /// `carrier`.
     state: String = |link| link.info()?.state.to_owned();
-    /// Whether it was set up.
+    /// Whether it was set up; `carrier` shows whether the other end is too.
     is_up: bool = |link| link.info()?.is_up();
     /// Whether it has carrier: the other end is up too.
     carrier: bool = |link| link.info()?.has_carrier();
