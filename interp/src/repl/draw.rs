@@ -56,25 +56,7 @@ mod tests {
     use super::*;
 
     fn link(index: u32, name: &str, state: &'static str) -> LinkInfo {
-        LinkInfo {
-            index,
-            name: name.into(),
-            flags: Vec::new(),
-            mtu: 1500,
-            state,
-            qdisc: String::new(),
-            master: None,
-            mac: String::new(),
-            broadcast: String::new(),
-            layer: String::new(),
-            kind: String::new(),
-            peer_index: None,
-            lower_index: None,
-            netnsid: None,
-            txqlen: 0,
-            group: 0,
-            alias: None,
-        }
+        LinkInfo { index, name: name.into(), mtu: 1500, state, ..LinkInfo::default() }
     }
 
     fn shown(info: LinkInfo, peer: Option<End>, lower: Option<End>) -> NodeLink {

@@ -135,8 +135,9 @@ impl Link {
             Some(info) => info,
             None => net.link(Which::Name(&at.name))?,
         };
-        if at.index != Some(info.index) {
-            self.set(|at| at.index = Some(info.index));
+        if at.index != Some(info.index) || at.name.as_str() != info.name {
+            // It may have been found by an alternative name.
+            self.set(|at| (at.index, at.name) = (Some(info.index), IfName::from_kernel(&info.name)));
         }
         Ok(info)
     }

@@ -168,21 +168,12 @@ mod tests {
         let info = LinkInfo {
             index,
             name: format!("eth{index}"),
-            flags: Vec::new(),
             mtu: 1500,
             state: "UP",
-            qdisc: String::new(),
-            master: None,
-            mac: String::new(),
-            broadcast: String::new(),
-            layer: String::new(),
-            kind: String::new(),
             peer_index,
             lower_index,
             netnsid,
-            txqlen: 0,
-            group: 0,
-            alias: None,
+            ..LinkInfo::default()
         };
         NodeLink { info, addrs: Vec::new(), peer: None, lower: None }
     }

@@ -100,7 +100,14 @@ impl Arg for Link {
         }
         let here = Here::take(call, name)?;
         match call.take_text() {
-            Some(text) => Ok(Link::new(here.net(), IfName::new(&text)?)),
+            Some(text) => {
+                let name = IfName::existing(&text)?;
+                let link = Link::new(here.net(), name.clone());
+                if name.is_long() {
+                    let _ = link.info(); // its own name, if it exists
+                }
+                Ok(link)
+            }
             None => Err(call.wrong(name, "a link (a `Link`, or a name, or a namespace and a name)")),
         }
     }
