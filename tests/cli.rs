@@ -140,7 +140,7 @@ fn check_looks_at_scripts_and_runs_nothing() {
     let both = shell().command(["check", "good.rhai", "bad.rhai", "worse.rhai", "nowhere.rhai"]).run().status(2);
     both.stderr_contains("bad.rhai:1:9").stderr_contains("worse.rhai:1:1").stderr_contains("`nowhere.rhai`");
     let escape = shell().file("escape.rhai", "let x = 1;\nprint(`é ${x}\\n`);").command(["check", "escape.rhai"]).run();
-    escape.status(0).stdout("").stderr_contains("warning: escape.rhai:2:13: `\\n` between backticks");
+    escape.status(0).stdout("").stderr_contains("warning: escape.rhai:2:14: `\\n` between backticks");
     shell().file("own.rhai", "within netns(\"a\") { check true; }").command(["check", "own.rhai"]).run().success();
 }
 

@@ -135,10 +135,7 @@ impl Link {
             Some(info) => info,
             None => net.link(Which::Name(&at.name))?,
         };
-        if at.index != Some(info.index) || at.name.as_str() != info.name {
-            // It may have been found by an alternative name.
-            self.set(|at| (at.index, at.name) = (Some(info.index), IfName::from_kernel(&info.name)));
-        }
+        self.set(|at| (at.index, at.name) = (Some(info.index), IfName::from_kernel(&info.name)));
         Ok(info)
     }
 
@@ -218,12 +215,9 @@ impl Link {
         let op = || format!("set down link `{}`", self.name());
         let permit = self.permit(guard, LinkChange::Down, op)?;
         self.change(&permit, Change::Down, op)?;
-        // The kernel updates the state of both ends later, from a work queue. Recent ones do it when a link is read by
-        // index (`net/core/link_watch.c`): else a list of links could still show the other end UP.
-        let ends = [self.clone()].into_iter().chain(self.peer(guard.lab()));
-        for end in ends {
-            let _ = end.with_index(op, |net, index| net.find_link(Which::Index(index))); // gone by now, perhaps
-        }
+        // Both ends change their state now: else a list could still show the other one UP.
+        let peer = self.peer(guard.lab());
+        [self].into_iter().chain(&peer).for_each(|end| drop(end.with_index(op, Net::run_link_watch)));
         Ok(())
     }
 

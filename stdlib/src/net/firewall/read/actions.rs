@@ -4,8 +4,8 @@
 use super::decode::{Decoder, slot};
 use super::parts::Part;
 use super::statements::{address_port, nat_flags, object, stateful};
-use super::values::Kind;
-use crate::net::firewall::wire::{Attrs, text};
+use super::values::{Kind, comments, duration};
+use crate::net::firewall::wire::Attrs;
 
 impl Decoder<'_> {
     pub(super) fn dynset(&mut self, attrs: Attrs<'_>) -> Option<()> {
@@ -103,32 +103,4 @@ impl Decoder<'_> {
             self.parts.push(Part::new(format!("comment \"{comment}\"")).classic(format!("/* {comment} */")));
         }
     }
-}
-
-/// The comments in the user data of a rule or of an element (`NFTNL_UDATA_SET_ELEM_COMMENT` is 0 too).
-pub(super) fn comments(mut data: &[u8]) -> impl Iterator<Item = String> {
-    std::iter::from_fn(move || {
-        while let Some((&[kind, length], rest)) = data.split_first_chunk::<2>() {
-            let (value, rest) = rest.split_at_checked(length.into())?;
-            data = rest;
-            if kind == 0 {
-                return Some(text(value));
-            }
-        }
-        None
-    })
-}
-
-/// A duration in nft's syntax: `1h30m`, `10s`, `500ms`.
-pub(super) fn duration(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-        (milliseconds % 1000, "ms"),
-    ];
-    let units = units.into_iter().filter(|(count, _)| *count > 0);
-    units.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().concat()
 }

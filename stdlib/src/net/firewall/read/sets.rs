@@ -1,9 +1,8 @@
 //! Sets and maps. A rule shows the name of a named one, and the elements of an anonymous one; a table shows the former.
 
-use super::actions::{comments, duration};
 use super::statements::stateful;
 use super::statements::verdict;
-use super::values::{self, Kind, number};
+use super::values::{self, Kind, comments, duration, number};
 use crate::net::firewall::model;
 use crate::net::firewall::wire::Attrs;
 
