@@ -1,5 +1,8 @@
 //! The command line: words, exit statuses, imports, limits, Ctrl-C.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 
 use crate::common::{NOBODY, Shell};
@@ -136,6 +139,8 @@ fn check_looks_at_scripts_and_runs_nothing() {
     shell().command(["check", "bad.rhai"]).run().status(2).stdout("").stderr_contains("bad.rhai:1:9");
     let both = shell().command(["check", "good.rhai", "bad.rhai", "worse.rhai", "nowhere.rhai"]).run().status(2);
     both.stderr_contains("bad.rhai:1:9").stderr_contains("worse.rhai:1:1").stderr_contains("`nowhere.rhai`");
+    let escape = shell().file("escape.rhai", "let x = 1;\nprint(`é ${x}\\n`);").command(["check", "escape.rhai"]).run();
+    escape.status(0).stdout("").stderr_contains("warning: escape.rhai:2:14: `\\n` between backticks");
     shell().file("own.rhai", "within netns(\"a\") { check true; }").command(["check", "own.rhai"]).run().success();
 }
 
@@ -283,7 +288,18 @@ fn host_mode_is_for_root() {
 #[trial]
 fn doctor_says_what_there_is() {
     for shell in [nslab(&["doctor"]), nslab(&["doctor"]).user(NOBODY)] {
-        shell.run().success().stdout_contains("kernel");
+        let output = shell.run().success();
+        output
+            .stdout_contains("kernel")
+            .stdout_contains("bridge     vlan_filtering ")
+            .stdout_contains("classifier u32 ");
+    }
+    // A device file that this user may not open is not a missing driver.
+    if let Ok(tun) = fs::metadata("/dev/net/tun")
+        && tun.permissions().mode() & 0o006 == 0
+    {
+        let output = nslab(&["doctor"]).user(NOBODY).run().success();
+        output.stdout_contains("unusable (CONFIG_TUN): this user may not open /dev/net/tun");
     }
 }
 

@@ -228,6 +228,9 @@ fn commands_show_and_move() {
     repl.shows("?ping", "Sends ICMP echo requests");
     repl.shows(":topoo", "did you mean `:topo`?");
     repl.shows(":vars", "NetNs");
+    // A deleted namespace that lives on has no name, but a process in it.
+    repl.line("let p = start(red, \"sleep 60\"); delete(red);").prompt("nslab> ");
+    repl.shows(":ns", "(no name: process ");
     repl.line(":reset").prompt("nslab> ");
     repl.shows("netns_list().len", "0");
     repl.end();

@@ -28,7 +28,11 @@ impl NsName {
     }
 }
 
-/// The name of a link: at most 15 bytes (`IFNAMSIZ`).
+/// The longest name of a link (`IFNAMSIZ` without the NUL), and the longest alternative name (`ALTIFNAMSIZ`).
+const NAME_BYTES: usize = 15;
+const ALTERNATIVE_BYTES: usize = 127;
+
+/// The name of a link.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfName(String);
 
@@ -41,7 +45,19 @@ impl IfName {
     /// # Errors
     /// Says which rule the name breaks.
     pub fn new(name: &str) -> Result<Self> {
-        check("link name", name, 15, |c| {
+        Self::of(name, NAME_BYTES)
+    }
+
+    /// As [`IfName::new`], for a link that exists: it may be an alternative name (`ip link property add altname NAME`).
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn existing(name: &str) -> Result<Self> {
+        Self::of(name, ALTERNATIVE_BYTES)
+    }
+
+    fn of(name: &str, longest: usize) -> Result<Self> {
+        check("link name", name, longest, |c| {
             !c.is_whitespace()
                 && !c.is_control()
                 && !is_invisible(c)
@@ -52,6 +68,11 @@ impl IfName {
                 .hint("choose another name"));
         }
         Ok(Self(name.to_owned()))
+    }
+
+    /// Whether it can only be an alternative name.
+    pub(crate) fn is_long(&self) -> bool {
+        self.0.len() > NAME_BYTES
     }
 
     /// A name that the kernel reported.

@@ -25,7 +25,7 @@ impl Target {
     /// The hint says what is missing or too much.
     pub fn parse(text: &str) -> Result<Self> {
         let (addr, zone) = match text.split_once('%') {
-            Some((addr, zone)) => (addr, Some(IfName::new(zone)?)),
+            Some((addr, zone)) => (addr, Some(IfName::existing(zone)?)),
             None => (text, None),
         };
         match addr.parse() {

@@ -77,3 +77,34 @@ fn counters_count_what_passed() {
         "#,
     );
 }
+
+/// The tables of `iptables-legacy` are named, as `iptables` names them.
+#[trial(iptables, iptables-legacy)]
+fn tables_of_iptables_legacy_are_named() {
+    passes_for_all(
+        r##"
+        let ns1 = netns("netns1");
+        check firewall(ns1).legacy == [] && firewall().legacy == [];
+        check exec(ns1, "iptables-legacy -A INPUT -j DROP").ok;
+        let fw = firewall(ns1);
+        check fw.legacy == ["ip filter"] && !fw.is_empty && fw.tables == [] && firewall().legacy == [];
+        let warning = "# Warning: iptables-legacy tables present, use iptables-legacy to see them";
+        check exec(ns1, ["sh", "-c", "iptables -L -n 2>&1"]).stdout.contains(warning);
+        check fw.to_string().ends_with(warning + "\n# ip filter");
+        "##,
+    );
+}
+
+#[trial(nft)]
+fn sets_and_counters_of_nft() {
+    passes_for_all(
+        r##"
+        exec(["nft", "add table ip t; add set ip t s { type ipv4_addr; }; add element ip t s { 10.0.0.1, 10.0.0.2 }; add counter ip t c; add map ip t m { type inet_service : verdict; }"]);
+        let fw = firewall();
+        check "s" in fw.sets && fw.sets.map(|s| s.is_map) == [false, true];
+        check fw.sets[0].elements == ["10.0.0.1", "10.0.0.2"] && fw.sets[0].table == "ip t";
+        check fw.counters.map(|c| c.name) == ["c"] && fw.counters[0].packets == 0 && fw.counters[0].bytes == 0;
+        check fw.to_string() == "Table ip t\nSet s { 10.0.0.1, 10.0.0.2 }\nMap m { }\nCounter c packets 0 bytes 0";
+        "##,
+    );
+}

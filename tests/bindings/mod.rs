@@ -10,6 +10,7 @@ mod macvlan;
 mod namespace;
 mod netns;
 mod ping;
+mod pingall;
 mod process;
 mod results;
 mod route;

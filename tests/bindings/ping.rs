@@ -1,4 +1,4 @@
-//! `ping` and `pingall`: replies, and each way in which there is none.
+//! `ping`: replies, and each way in which there is none.
 
 use crate::common::{Shell, passes, passes_for_all};
 
@@ -205,25 +205,6 @@ fn options_are_checked() {
             check e.kind == "usage" && e.line > 0;
         }
         check expect_error(|| ping("127.0.0.1", #{cuont: 3})).hint.contains("did you mean `count`?");
-        "#,
-    );
-}
-
-#[trial]
-fn pingall_asks_everybody_and_says_who_is_missing() {
-    passes_for_all(
-        r#"
-        import "std/topo" as topo;
-        let lan = topo::lan(["h1", "h2", "h3"], "10.0.0");
-        let all = pingall(lan.nodes);
-        check all.ok && all.sent == 6 && all.received == 6 && all.lost == [];
-        down(lan.nodes[2], "eth0");
-        let all = pingall(lan.nodes, #{timeout: "300ms"});
-        check !all.ok && all.received == 2 && all.lost.len() == 4;
-        check all.lost.some(|l| l.starts_with("h1 -> h3: "));
-        check all.lost.some(|l| l.starts_with("h3 -> h1: "));
-        let e = expect_error(|| pingall([lan.nodes[0], 1]));
-        check e.kind == "usage";
         "#,
     );
 }

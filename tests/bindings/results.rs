@@ -91,7 +91,7 @@ fn addresses_have_peers_flags_lifetimes_and_labels() {
         r#"
         let l = up(veth("d0", "d1").a);
         exec("ip addr add 10.9.0.1 peer 10.9.0.2/32 dev d0"); exec("ip addr add fd01::1 peer fd01::2/64 dev d0 nodad");
-        check l.to_string().contains("inet 10.9.0.1 peer 10.9.0.2/32 scope global d0");
+        check addrs().to_string().contains("inet 10.9.0.1 peer 10.9.0.2/32 scope global d0");
         del_addr(l, "10.9.0.1/32"); del_addr(l, "fd01::1/64");
         check addrs().filter(|a| a.dev == "d0" && a.scope == "global").len() == 0;
         "#,

@@ -85,17 +85,6 @@ fn prints(
     row(function, setup, call, shows, Text { ours, more: "" })
 }
 
-/// The same for links, which print like `ip addr` without the lifetimes of addresses.
-fn reads_addr(
-    function: &'static str,
-    setup: &'static str,
-    call: &'static str,
-    shows: &'static [&'static str],
-    ours: &'static str,
-) -> Row {
-    row(function, setup, call, shows, Text { ours, more: " | sed /valid_lft/d" })
-}
-
 /// A function without equivalent commands.
 fn none(function: &'static str, setup: &'static str, call: &'static str, shows: &'static [&'static str]) -> Row {
     row(function, setup, call, shows, Proof::None)
@@ -139,17 +128,17 @@ fn namespaces() -> Vec<Row> {
 #[rustfmt::skip]
 fn links() -> Vec<Row> {
     vec![
-        reads_addr("links", "let ns1 = netns(`netns1`); up(ns1, `lo`); addr(ns1, `lo`, `10.0.0.1/24`); bridge(ns1, `br0`);", "links(ns1);", &["ip -n netns1 addr"], "links(ns1)"),
-        reads_addr("links", "let un = netns(); veth(`veth0`, un, `veth1`);", "links();", &["ip addr"], "links()"),
-        reads_addr("links", CABLE, "within ns1 { links(); }", &["ip -n netns1 addr"], "links(ns1)"),
-        reads_addr("links", "let un = netns();", "links(un);", &["nsenter --net=/proc/*/fd/* ip addr"], "links(un)"),
-        reads_addr("links", "let box = unshare([`net`, `pid`]);", "links(box);", &["nsenter --net=/proc/*/ns/net ip addr"], "links(box)"),
-        reads_addr("links", "let ns1 = netns(`netns1`); let h = hold(ns1);", "links(h);", &["ip -n netns1 addr"], "links(h)"),
-        reads_addr("links", "let ns1 = netns(`netns1`); let h = hold(ns1); delete(ns1);", "links(h);", &["nsenter --net=/proc/*/fd/* ip addr"], "links(h)"),
+        prints("links", "let ns1 = netns(`netns1`); up(ns1, `lo`); addr(ns1, `lo`, `10.0.0.1/24`); bridge(ns1, `br0`);", "links(ns1);", &["ip -n netns1 link"], "links(ns1)"),
+        prints("links", "let un = netns(); veth(`veth0`, un, `veth1`);", "links();", &["ip link"], "links()"),
+        prints("links", CABLE, "within ns1 { links(); }", &["ip -n netns1 link"], "links(ns1)"),
+        prints("links", "let un = netns();", "links(un);", &["nsenter --net=/proc/*/fd/* ip link"], "links(un)"),
+        prints("links", "let box = unshare([`net`, `pid`]);", "links(box);", &["nsenter --net=/proc/*/ns/net ip link"], "links(box)"),
+        prints("links", "let ns1 = netns(`netns1`); let h = hold(ns1);", "links(h);", &["ip -n netns1 link"], "links(h)"),
+        prints("links", "let ns1 = netns(`netns1`); let h = hold(ns1); delete(ns1);", "links(h);", &["nsenter --net=/proc/*/fd/* ip link"], "links(h)"),
         none("links", "let ns1 = netns(`netns1`); delete(ns1);", "attempt(|| links(ns1));",
             &["no equivalent command: it runs code of the script", "no equivalent command: namespace `netns1` was deleted"]),
-        reads_addr("link", CABLE, "link(ns1, `veth1`);", &["ip -n netns1 addr show dev veth1"], "link(ns1, `veth1`)"),
-        reads_addr("link", "up(`lo`);", "link(`lo`);", &["ip addr show dev lo"], "link(`lo`)"),
+        prints("link", CABLE, "link(ns1, `veth1`);", &["ip -n netns1 link show dev veth1"], "link(ns1, `veth1`)"),
+        prints("link", "up(`lo`);", "link(`lo`);", &["ip link show dev lo"], "link(`lo`)"),
         row("exists", CABLE, "exists(ns1, `veth1`);", &["ip -n netns1 link show dev veth1"], Status),
         row("exists", CABLE, "exists(`veth1`);", &["ip link show dev veth1"], Status),
         row("info", CABLE, "info(cable.b);", &["ip -n netns1 -d addr show dev veth1"], Runs { reason: "a map, not the tool's text" }),
@@ -203,8 +192,8 @@ fn kinds() -> Vec<Row> {
 #[rustfmt::skip]
 fn network() -> Vec<Row> {
     vec![
-        row("addrs", "let ns1 = netns(`netns1`); up(ns1, `lo`);", "addrs(ns1);", &["ip -n netns1 -o addr"],
-            Text { ours: "addrs(ns1)", more: r" | sed -E 's/^[0-9]+: +([^ ]+) +inet6? ([^ ]+) scope ([a-z]+).*/\1 \2 scope \3/'" }),
+        row("addrs", "let ns1 = netns(`netns1`); up(ns1, `lo`);", "addrs(ns1);", &["ip -n netns1 addr"],
+            Text { ours: "addrs(ns1)", more: " | sed 's/ proto kernel_l[lo]//'" }),
         prints("routes", ADDRESSED, "routes(ns1);", &["ip netns exec netns1 route -n"], "routes(ns1)"),
         row("routes", ADDRESSED, "routes(ns1, #{family: `inet6`});", &["ip -n netns1 -f inet6 route"],
             Text { ours: "routes(ns1, #{family: `inet6`}).map(|r| r.dst).filter(|d| d.starts_with(`fd`))[0]", more: " | sed -n 's/^\\(fd[^ ]*\\) .*/\\1/p'" }),

@@ -10,12 +10,10 @@
 extern crate nslab_trial;
 
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use stdlib::net::firewall::{Firewall, Message, read};
 
 #[path = "../common/trials/mod.rs"]
@@ -68,20 +66,6 @@ pub(crate) fn dump_with(mut seen: impl FnMut(&Message, &[Message])) -> Firewall 
     let socket = Socket::new(NETLINK_NETFILTER).unwrap();
     let dump = |message: Message| dump(&socket, message.clone()).inspect(|replies| seen(&message, replies));
     read(dump).unwrap()
-}
-
-/// The answer to `IPT_SO_GET_INFO` about a table of `iptables-legacy`.
-#[expect(unsafe_code, reason = "no crate wraps this option of iptables-legacy")]
-pub(crate) fn legacy_info(table: &str) -> Option<[u8; 84]> {
-    // A raw socket has to name a protocol; 255 only sends.
-    let socket = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Raw).unwrap();
-    let (mut info, mut length) = ([0_u8; 84], 84);
-    info[..table.len()].copy_from_slice(table.as_bytes());
-    // SAFETY: the buffer is as long as `length` says, and both outlive the call.
-    let code = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, 64, info.as_mut_ptr().cast(), &raw mut length)
-    };
-    (code == 0).then_some(info)
 }
 
 /// Sends one request and collects the replies until the kernel says done.

@@ -49,6 +49,20 @@ fn a_chroot_is_said() {
     assert_eq!(said.matches("in a chroot no user namespace can be made").count(), 2, "{said}");
 }
 
+/// In a lab of root no process may mount another /proc; a lab of an ordinary user holds another, in which that user is root.
+#[trial(root)]
+fn a_lab_in_a_lab_of_root_is_refused_with_the_reason() {
+    let script = format!(r#"let r = exec(["{NSLAB}", "-c", "40 + 2"]); print(r.stderr); check r.code == 3;"#);
+    let output = Shell::new().script(&script).run().success();
+    output.stdout_contains("this is a lab of root").stdout_contains("mount_too_revealing");
+}
+
+#[trial]
+fn a_lab_of_an_ordinary_user_holds_another() {
+    let script = format!(r#"check exec(["{NSLAB}", "-c", "40 + 2"]).stdout.contains("42");"#);
+    Shell::new().user(NOBODY).script(&script).run().success();
+}
+
 #[trial(hostname)]
 fn an_ordinary_user_needs_nothing() {
     Script::walkthrough().shell(&["run"]).user(NOBODY).run().success();

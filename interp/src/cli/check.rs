@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Known};
 use crate::language::engine::{STACK, for_syntax};
 use crate::language::sources::Script;
 use crate::status::Status;
+use crate::text::escapes::literal_escapes;
 use crate::text::sources::Sources;
 
 #[derive(Args)]
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
     scripts: Vec<PathBuf>,
 }
 
-/// Reports the first syntax error of each script; needs no lab.
+/// Reports the first syntax error of each script, and what is valid but hardly meant; needs no lab.
 pub(super) fn main(console: &Console, arguments: &Arguments) -> Status {
     let work = || {
         let wrong = arguments.scripts.iter().filter(|path| !is_correct(console, path)).count();
@@ -40,10 +41,28 @@ fn is_correct(console: &Console, path: &Path) -> bool {
             return false;
         }
     };
-    let Err(error) = for_syntax().compile(&script.text) else { return true };
+    let Err(error) = for_syntax().compile(&script.text) else {
+        warn(console, &script);
+        return true;
+    };
     let sources = Sources::default();
     sources.add(&script.name, &script.text);
     let known = Known { catalog: &Catalog::default(), sources: &sources, functions: Vec::new(), variables: Vec::new() };
     Diagnostic::of(&error.into(), &script.name, &known).report(console);
     false
+}
+
+/// Warns of what compiles and does something else than it seems to.
+fn warn(console: &Console, script: &Script) {
+    for at in literal_escapes(&script.text) {
+        let before = &script.text[..at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let escape = &script.text[at..at + 2];
+        console.note(&format!(
+            "warning: {}:{line}:{column}: `{escape}` between backticks is a backslash and a letter; it is an escape \
+             between double quotes",
+            script.name
+        ));
+    }
 }

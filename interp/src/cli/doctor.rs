@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use stdlib::exec::boot::{self, Launch};
-use stdlib::kernel;
+use stdlib::kernel::{self, Answer};
 use stdlib::lab::Lab;
 
 use crate::console::{Console, Lost, Written};
@@ -57,11 +57,12 @@ fn in_the_lab(console: &Console) -> Result<Status, Lost> {
             return Ok(Status::Forbidden);
         }
     };
-    for (feature, has) in features {
-        let answer = match has {
-            Some(true) => "yes".to_owned(),
-            Some(false) => format!("no (CONFIG_{})", feature.config),
-            None => {
+    for (feature, answer) in features {
+        let answer = match answer {
+            Answer::Yes => "yes".to_owned(),
+            Answer::No => format!("no (CONFIG_{})", feature.config),
+            Answer::Unusable(why) => format!("unusable (CONFIG_{}): {why}", feature.config),
+            Answer::NotTried => {
                 format!("not loaded (CONFIG_{}); not tried, it would add devices outside the lab", feature.config)
             }
         };

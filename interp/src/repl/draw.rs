@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use stdlib::lab::topology::{End, Node, NodeLink, Topology};
+use stdlib::lab::topology::{End, NodeLink, Topology};
+use stdlib::ns::holders::Holder;
 
 /// Draws a topology. Ports stand below their bridge.
 #[must_use]
 pub fn draw(topology: &Topology) -> String {
     let mut text = String::new();
     for node in &topology.nodes {
-        let _ = writeln!(text, "{}{}", node.name, holders(node));
+        let _ = writeln!(text, "{}{}", node.name, held_by(&node.holders));
         let ports = |of: u32| node.links.iter().filter(move |port| port.info.master == Some(of));
         let roots = node.links.iter().filter(|link| link.info.master.is_none());
         let shown: Vec<&NodeLink> = roots.flat_map(|link| [link].into_iter().chain(ports(link.info.index))).collect();
@@ -29,8 +30,9 @@ pub fn draw(topology: &Topology) -> String {
 }
 
 /// What keeps a namespace alive that has no name.
-fn holders(node: &Node) -> String {
-    match node.holders.as_slice() {
+#[must_use]
+pub fn held_by(holders: &[Holder]) -> String {
+    match holders {
         [] => String::new(),
         [first] => format!(" (no name: {first})"),
         [first, others @ ..] => format!(" (no name: {first}, and {} more)", others.len()),
@@ -47,31 +49,14 @@ fn end_of(topology: &Topology, end: End) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use stdlib::lab::topology::Node;
     use stdlib::net::link::LinkInfo;
-    use stdlib::ns::holders::{Holder, How};
+    use stdlib::ns::holders::How;
 
     use super::*;
 
     fn link(index: u32, name: &str, state: &'static str) -> LinkInfo {
-        LinkInfo {
-            index,
-            name: name.into(),
-            flags: Vec::new(),
-            mtu: 1500,
-            state,
-            qdisc: String::new(),
-            master: None,
-            mac: String::new(),
-            broadcast: String::new(),
-            layer: String::new(),
-            kind: String::new(),
-            peer_index: None,
-            lower_index: None,
-            netnsid: None,
-            txqlen: 0,
-            group: 0,
-            alias: None,
-        }
+        LinkInfo { index, name: name.into(), mtu: 1500, state, ..LinkInfo::default() }
     }
 
     fn shown(info: LinkInfo, peer: Option<End>, lower: Option<End>) -> NodeLink {

@@ -1,13 +1,16 @@
 //! Addresses, as a list.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use rhai::{Array, Dynamic, INT};
 
 use super::core::prelude::*;
 use super::core::register::Family;
+use super::link::show;
 use crate::name::printable;
 use crate::net::addr::AddrInfo;
+use crate::net::link::LinkInfo;
 
 pub(super) const FAMILY: Family =
     Family { name: "addresses", types: &[register_type::<Address>, register_list::<Address>], bindings: BINDINGS };
@@ -17,6 +20,8 @@ pub(super) const FAMILY: Family =
 pub(crate) struct Address {
     info: AddrInfo,
     dev: String,
+    /// The links of its namespace, when it was read.
+    links: Arc<[LinkInfo]>,
 }
 
 value! { Address, "Address", "An address of a link.";
@@ -49,17 +54,28 @@ impl fmt::Display for Address {
 
 impl Listed for Address {
     const LIST: &'static str = "Addresses";
-    const LIST_DOC: &'static str = "The addresses of a namespace.";
+    const LIST_DOC: &'static str = "The addresses of a namespace. Prints as `ip addr` does, without the links that have none; the REPL shows a table.";
     const COLUMNS: &'static [&'static str] = &["dev", "addr", "peer", "scope", "flags", "valid_lft"];
     fn is_called(&self, name: &str) -> bool {
         self.info.net.to_string() == name
+    }
+    fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, addr) in items.iter().enumerate() {
+            f.write_str(if n > 0 { "\n" } else { "" })?;
+            let link = addr.links.iter().find(|link| link.index == addr.info.index);
+            if n == 0 || items[n - 1].info.index != addr.info.index {
+                link.map_or(Ok(()), |link| show::link(link, &addr.links, false, f).and_then(|()| f.write_char('\n')))?;
+            }
+            show::address(&addr.info, f)?;
+        }
+        Ok(())
     }
 }
 
 bindings! {
     /// Lists the addresses of a namespace.
     ///
-    /// Like `ip -o addr`.
+    /// Like `ip addr`, which is what `print` shows, without the links that have no address. The REPL shows a table.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -69,12 +85,15 @@ bindings! {
     /// ```
     fn addrs(ns: Here) -> List<Address> {
         let net = ns.net().net()?;
-        let links = net.links()?;
+        let links: Arc<[LinkInfo]> = net.links()?.into();
         let name = |index: u32| {
             let link = links.iter().find(|link| link.index == index);
             link.map_or_else(|| "?".to_owned(), |link| printable(&link.name))
         };
-        let addrs = net.addrs(None)?;
-        Ok(addrs.into_iter().map(|info| Address { dev: name(info.index), info }).collect::<Vec<_>>().into())
+        let mut addrs = net.addrs(None)?;
+        // The kernel lists one family after the other; `ip addr` lists them link by link.
+        addrs.sort_by_key(|addr| addr.index);
+        let address = |info: AddrInfo| Address { dev: name(info.index), info, links: links.clone() };
+        Ok(addrs.into_iter().map(address).collect::<Vec<_>>().into())
     }
 }

@@ -5,7 +5,7 @@ use rhai::{Dynamic, INT};
 use super::core::prelude::*;
 use super::core::register::Family;
 use crate::error::Result;
-use crate::net::firewall::{Chain, Firewall, Rule};
+use crate::net::firewall::{Chain, Counter, Firewall, Rule, Set, Table};
 
 pub(super) const FAMILY: Family = Family {
     name: "firewall",
@@ -15,6 +15,10 @@ pub(super) const FAMILY: Family = Family {
         register_list::<TableChain>,
         register_type::<Rule>,
         register_list::<Rule>,
+        register_type::<TableSet>,
+        register_list::<TableSet>,
+        register_type::<TableCounter>,
+        register_list::<TableCounter>,
     ],
     bindings: BINDINGS,
 };
@@ -83,9 +87,92 @@ impl Listed for TableChain {
     const LIST_DOC: &'static str = "Chains of rules.";
 }
 
-value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `iptables -L -n` does.";
-    /// Whether nothing filters here: no table of nf_tables at all.
-    is_empty: bool = |firewall| firewall.tables.is_empty();
+/// A named set and the table it is in.
+#[derive(Clone)]
+pub(crate) struct TableSet {
+    table: String,
+    set: Set,
+}
+
+impl std::fmt::Display for TableSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.table, self.set.name, self.set.elements.join(", "))
+    }
+}
+
+value! { TableSet, "Set", "A set or a map of the packet filter that has a name.";
+    /// Its name.
+    name: String = |it| it.set.name.clone();
+    /// The table it is in, as `family name`.
+    table: String = |it| it.table.clone();
+    /// Whether its elements have values.
+    is_map: bool = |it| it.set.is_map;
+    /// Its elements in nft's syntax, each as a string.
+    elements: rhai::Array = |it| it.set.elements.iter().cloned().map(Dynamic::from).collect();
+}
+
+impl Listed for TableSet {
+    const LIST: &'static str = "Sets";
+    const LIST_DOC: &'static str = "Named sets and maps.";
+    fn is_called(&self, name: &str) -> bool {
+        self.set.name == name
+    }
+}
+
+/// A named counter and the table it is in.
+#[derive(Clone)]
+pub(crate) struct TableCounter {
+    table: String,
+    counter: Counter,
+}
+
+impl std::fmt::Display for TableCounter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counter { name, packets, bytes } = &self.counter;
+        write!(f, "{} {name}: packets {packets} bytes {bytes}", self.table)
+    }
+}
+
+value! { TableCounter, "Counter", "A counter of the packet filter that has a name.";
+    /// Its name.
+    name: String = |it| it.counter.name.clone();
+    /// The table it is in, as `family name`.
+    table: String = |it| it.table.clone();
+    /// Packets counted.
+    packets: INT = |it| INT::try_from(it.counter.packets).unwrap_or(INT::MAX);
+    /// Bytes counted.
+    bytes: INT = |it| INT::try_from(it.counter.bytes).unwrap_or(INT::MAX);
+}
+
+impl Listed for TableCounter {
+    const LIST: &'static str = "Counters";
+    const LIST_DOC: &'static str = "Named counters.";
+    fn is_called(&self, name: &str) -> bool {
+        self.counter.name == name
+    }
+}
+
+fn title(table: &Table) -> String {
+    format!("{} {}", table.family, table.name)
+}
+
+value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `iptables -L -n` does what iptables has made, and other tables in the same columns with their counters and sets.";
+    /// Whether there is no table at all, neither of nf_tables nor of `iptables-legacy`.
+    is_empty: bool = |firewall| firewall.tables.is_empty() && firewall.legacy.is_empty();
+    /// The tables of `iptables-legacy`, as `family name`. What they hold is not read: `iptables-legacy -L -n` shows it.
+    legacy: rhai::Array = |firewall| firewall.legacy.iter().cloned().map(Dynamic::from).collect();
+    /// The named sets and maps of all tables.
+    sets: List<TableSet> = |firewall| {
+        let of = |table: &Table| table.sets.iter().map(|set| TableSet { table: title(table), set: set.clone() }).collect::<Vec<_>>();
+        firewall.tables.iter().flat_map(of).collect::<Vec<_>>().into()
+    };
+    /// The named counters of all tables.
+    counters: List<TableCounter> = |firewall| {
+        let of = |table: &Table| {
+            table.counters.iter().map(|counter| TableCounter { table: title(table), counter: counter.clone() }).collect::<Vec<_>>()
+        };
+        firewall.tables.iter().flat_map(of).collect::<Vec<_>>().into()
+    };
     /// The chains of all tables.
     chains: List<TableChain> = |firewall| {
         let chains = firewall.tables.iter().flat_map(|table| table.chains.iter().map(|chain| TableChain {
@@ -95,7 +182,7 @@ value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `ipt
     };
     /// The names of the tables, as `family name`.
     tables: rhai::Array = |firewall| {
-        firewall.tables.iter().map(|table| Dynamic::from(format!("{} {}", table.family, table.name))).collect()
+        firewall.tables.iter().map(|table| Dynamic::from(title(table))).collect()
     };
 }
 
@@ -120,8 +207,8 @@ impl Arg for Filtered {
 bindings! {
     /// Reads the packet filter of a namespace: what `nft` and today's `iptables` write.
     ///
-    /// Like `[iptables -L -n] [&& nft list ruleset]`, with nft if there are tables that iptables does not list. Rules of
-    /// `iptables-legacy` are not in it.
+    /// Like `[iptables -L -n] [&& nft list ruleset]`, with nft if there are tables that iptables does not list. Of
+    /// `iptables-legacy` the names of its tables are in it (`legacy`), not their rules.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

@@ -32,9 +32,7 @@ value! { NsEntry, "NsEntry", "One line of `ls -l /proc/PID/ns`.";
 
 impl Listed for NsEntry {
     const LIST: &'static str = "NsList";
-    const LIST_DOC: &'static str =
-        "The namespaces of a process. Prints as `ls -l /proc/PID/ns` does, without the dates.";
-    const COLUMNS: &'static [&'static str] = &["name", "inode"];
+    const LIST_DOC: &'static str = "The namespaces of a process. Prints as `ls -l /proc/PID/ns` does, the names and what they point to, in the REPL too.";
     fn is_called(&self, name: &str) -> bool {
         self.name == name
     }
@@ -192,7 +190,7 @@ impl Arg for NewTypes {
 bindings! {
     /// Lists the namespaces of a process.
     ///
-    /// Like `ls -l /proc/PID/ns`.
+    /// Like `ls -l /proc/PID/ns`; `print` and the REPL show the names and what they point to.
     ///
     /// ```rhai
     /// print(ns_list(1));

@@ -228,7 +228,7 @@ impl FromOptions for Via {
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self {
             gateway: options.text("via")?.map(|text| Target::parse(&text)).transpose()?,
-            dev: options.text("dev")?.map(|text| IfName::new(&text)).transpose()?,
+            dev: options.text("dev")?.map(|text| IfName::existing(&text)).transpose()?,
             metric: options.number("metric", 0..=INT::from(u32::MAX))?.and_then(|n| u32::try_from(n).ok()),
         })
     }

@@ -135,9 +135,7 @@ impl Link {
             Some(info) => info,
             None => net.link(Which::Name(&at.name))?,
         };
-        if at.index != Some(info.index) {
-            self.set(|at| at.index = Some(info.index));
-        }
+        self.set(|at| (at.index, at.name) = (Some(info.index), IfName::from_kernel(&info.name)));
         Ok(info)
     }
 
@@ -220,7 +218,11 @@ impl Link {
     /// The guard's and the kernel's.
     pub fn down(&self, guard: &Guard) -> Result<()> {
         let op = || format!("set down link `{}`", self.name());
-        self.guarded(guard, LinkChange::Down, op, |permit| self.change(permit, Change::Down, op)).map(drop)
+        self.guarded(guard, LinkChange::Down, op, |permit| self.change(permit, Change::Down, op))?;
+        // Both ends change their state now: else a list could still show the other one UP.
+        let peer = self.peer(guard.lab());
+        [self].into_iter().chain(&peer).for_each(|end| drop(end.with_index(op, Net::run_link_watch)));
+        Ok(())
     }
 
     /// Sets its MTU.

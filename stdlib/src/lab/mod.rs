@@ -10,6 +10,7 @@ use crate::exec::handle::{NsHandle, NsKind};
 use crate::net::Net;
 use netns::Origin;
 
+pub mod address;
 mod ended;
 pub mod events;
 pub mod host;
@@ -17,6 +18,7 @@ pub mod link;
 mod named;
 pub mod netns;
 mod ping;
+mod ping_all;
 pub mod place;
 pub mod process;
 mod registry;

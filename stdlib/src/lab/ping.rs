@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::{Lab, NetNs};
 use crate::error::Result;
-use crate::net::probe::{Ping, PingOptions};
+use crate::net::probe::{Ping, PingOptions, TABLE_FULL};
 
 /// The kernel resolves a neighbour by three requests, a second apart, before it gives up
 /// (`mcast_solicit` and `retrans_time_ms` in `net/core/neighbour.c`).
@@ -19,19 +19,23 @@ impl Lab {
     ///
     /// A neighbour that an earlier packet asked for in vain can end a new ping at once, before it had its own three
     /// requests. Then the entry is deleted and the ping repeated. On the machine itself it is not: its entries are not
-    /// nslab's to delete.
+    /// nslab's to delete. A ping without a reply while the neighbour table of the machine is full says that it is.
     ///
     /// # Errors
     /// As [`crate::net::Net::ping`].
     pub fn ping(self: &Arc<Self>, ns: &NetNs, target: IpAddr, scope: u32, options: &PingOptions) -> Result<Ping> {
         let net = ns.net()?;
-        let report = net.ping(target, scope, options)?;
+        let mut report = net.ping(target, scope, options)?;
         let is_early = report.errno == Some(Errno::EHOSTUNREACH) && report.elapsed < RESOLUTION;
         if is_early
             && let Ok(permit) = self.guard().in_own(ns)
             && net.forget_unresolved(&permit, None)? > 0
         {
             return net.ping(target, scope, options);
+        }
+        let is_silent = report.errno == Some(Errno::ETIMEDOUT);
+        if is_silent && net.neighbour_table(target.is_ipv6())?.is_some_and(|table| table.is_full()) {
+            report.error = report.error.map(|error| format!("{error}: {TABLE_FULL}"));
         }
         Ok(report)
     }

@@ -115,6 +115,15 @@ impl Sandbox {
         held.as_ref().map(|held| held.net.clone()).ok_or_else(|| self.released())
     }
 
+    /// Its network namespace.
+    ///
+    /// # Errors
+    /// `Usage` if that is not one of the kinds; `Gone` after `release`.
+    pub fn require_net(&self) -> Result<NetNs> {
+        let none = || Error::usage(format!("the {} has no network namespace of its own", self.label()));
+        self.net()?.ok_or_else(none)
+    }
+
     fn released(&self) -> Error {
         Error::plain(Kind::Gone, format!("the {} was released", self.0.label))
     }

@@ -61,9 +61,7 @@ impl Topology {
     /// What the kernel reports, but for namespaces that are deleted meanwhile: they are left out.
     pub fn of(lab: &Lab) -> Result<Self> {
         let mut spaces: Vec<_> = lab.all()?.into_iter().map(|ns| (ns, Vec::new())).collect();
-        if lab.is_private() {
-            nameless(lab, &mut spaces)?;
-        }
+        spaces.extend(lab.nameless()?);
         let (mut nodes, mut nets) = (Vec::new(), Vec::new());
         for (ns, holders) in spaces {
             match read(&ns, holders) {
@@ -87,23 +85,33 @@ impl Topology {
     }
 }
 
-/// Adds the namespaces that a process is in and that have neither a name nor a handle.
-fn nameless(lab: &Lab, spaces: &mut Vec<(NetNs, Vec<Holder>)>) -> Result<()> {
-    let mut seen: BTreeSet<u64> = spaces.iter().map(|(ns, _)| ns.inode().ino).collect();
-    for pid in crate::ns::pids()? {
-        let Some(inode) = crate::ns::inode(pid, NsKind::Net) else { continue };
-        if !seen.insert(inode) {
-            continue;
+impl Lab {
+    /// The namespaces that a process is in and that have neither a name nor a handle, with what keeps them alive: such
+    /// as one that was deleted while a program was in it. On the machine itself none: they are not the session's.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn nameless(&self) -> Result<Vec<(NetNs, Vec<Holder>)>> {
+        if !self.is_private() {
+            return Ok(Vec::new());
         }
-        // The process may have ended meanwhile, or be another user's.
-        let Ok(handle) = crate::ns::open(pid, NsKind::Net) else { continue };
-        let mut holders = holders::of(handle.inode(), handle.unique_id())?;
-        holders.retain(|holder| holder.pid != std::process::id()); // the handle itself
-        let label = super::netns::label(None, &handle);
-        let net = Net::new(lab.exec().clone(), handle, label, None);
-        spaces.push((NetNs::new(None, net, Origin::Found), holders));
+        let mut seen: BTreeSet<u64> = self.all()?.iter().map(|ns| ns.inode().ino).collect();
+        let mut spaces = Vec::new();
+        for pid in crate::ns::pids()? {
+            let Some(inode) = crate::ns::inode(pid, NsKind::Net) else { continue };
+            if !seen.insert(inode) {
+                continue;
+            }
+            // The process may have ended meanwhile, or be another user's.
+            let Ok(handle) = crate::ns::open(pid, NsKind::Net) else { continue };
+            let mut holders = holders::of(handle.inode(), handle.unique_id())?;
+            holders.retain(|holder| holder.pid != std::process::id()); // the handle itself
+            let label = super::netns::label(None, &handle);
+            let net = Net::new(self.exec().clone(), handle, label, None);
+            spaces.push((NetNs::new(None, net, Origin::Found), holders));
+        }
+        Ok(spaces)
     }
-    Ok(())
 }
 
 /// Reads the links and addresses of a namespace. Their ends are not connected yet.
@@ -160,21 +168,12 @@ mod tests {
         let info = LinkInfo {
             index,
             name: format!("eth{index}"),
-            flags: Vec::new(),
             mtu: 1500,
             state: "UP",
-            qdisc: String::new(),
-            master: None,
-            mac: String::new(),
-            broadcast: String::new(),
-            layer: String::new(),
-            kind: String::new(),
             peer_index,
             lower_index,
             netnsid,
-            txqlen: 0,
-            group: 0,
-            alias: None,
+            ..LinkInfo::default()
         };
         NodeLink { info, addrs: Vec::new(), peer: None, lower: None }
     }

@@ -25,7 +25,7 @@ pub mod firewall;
 pub(crate) mod keep;
 pub mod link;
 mod monitor;
-mod neigh;
+pub(crate) mod neigh;
 mod nsid;
 pub(crate) mod permit;
 pub mod probe;

@@ -12,6 +12,21 @@ use crate::repl::draw;
 use crate::repl::show::Text;
 use crate::repl::state::{Flow, State};
 
+/// `:ns`
+pub(super) fn namespaces(state: &mut State) -> Flow {
+    let nameless = state.session.interpreter.lab.nameless();
+    let flow = state.evaluate_quietly("netns_list()");
+    match nameless {
+        Ok(nameless) if nameless.is_empty() => {}
+        Ok(nameless) => {
+            let line = |(ns, holders): &(NetNs, Vec<_>)| format!(" {}{}", ns.short(), draw::held_by(holders));
+            state.show(Text::Values(nameless.iter().map(line).collect::<Vec<_>>().join("\n")));
+        }
+        Err(error) => state.complain(&error.to_string()),
+    }
+    flow
+}
+
 /// `:links [NS]`
 pub(super) fn links(state: &mut State, name: &str) -> Flow {
     if name.is_empty() {
@@ -35,10 +50,7 @@ pub(super) fn topo(state: &mut State) -> Flow {
 
 /// `pingall`: pings between all namespaces that have a global address.
 pub(super) fn ping_all(state: &mut State) -> Flow {
-    let has_address = |ns: &NetNs| {
-        let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
-        addrs.iter().any(|addr| addr.scope == "global")
-    };
+    let has_address = |ns: &NetNs| ns.addresses().is_ok_and(|addresses| addresses.first().is_some());
     let spaces = state.session.interpreter.lab.all().unwrap_or_default();
     let nodes: Vec<Dynamic> = spaces.into_iter().filter(has_address).map(Dynamic::from).collect();
     let outcome = state.session.interpreter.call("pingall", (nodes,));

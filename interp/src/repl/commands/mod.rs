@@ -62,7 +62,7 @@ fn named(state: &mut State, name: &str, args: &str) -> Flow {
 fn act(state: &mut State, command: &Command, args: &str) -> Flow {
     match command.action {
         Action::Help => help::help(state, args),
-        Action::Ns => state.evaluate_quietly("netns_list()"),
+        Action::Ns => lab::namespaces(state),
         Action::Links => lab::links(state, args),
         Action::Topo => lab::topo(state),
         Action::Vars => session::vars(state),

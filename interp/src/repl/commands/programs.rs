@@ -30,10 +30,10 @@ fn mininet_ping(state: &mut State, input: &str) -> Option<Flow> {
     let from = held(state, from)?;
     let to = to.trim_matches('"');
     let target = match held(state, to) {
-        Some(ns) => match address(&ns) {
-            Some(addr) => addr,
-            None => {
-                state.complain(&format!("{} has no address to ping", ns.label()));
+        Some(ns) => match address(&from, &ns) {
+            Ok(addr) => addr,
+            Err(error) => {
+                state.complain(&format!("{} cannot ping {}: {error}", from.label(), ns.label()));
                 return Some(Flow::Continue);
             }
         },
@@ -53,7 +53,7 @@ fn mininet_program(state: &mut State, input: &str) -> Option<Flow> {
     if is_script || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
         return None;
     }
-    let word = |word: &str| held(state, word).and_then(|ns| address(&ns)).unwrap_or_else(|| word.to_owned());
+    let word = |word: &str| held(state, word).and_then(|to| address(&ns, &to).ok()).unwrap_or_else(|| word.to_owned());
     let words: Vec<String> =
         command.split(' ').enumerate().map(|(n, it)| if n == 0 { it.into() } else { word(it) }).collect();
     Some(in_terminal(state, &ns, &words.join(" ")))
@@ -67,10 +67,10 @@ fn held(state: &State, word: &str) -> Option<NetNs> {
     }
 }
 
-/// The first global address of a namespace.
-fn address(ns: &NetNs) -> Option<String> {
-    let addrs = ns.net().and_then(|net| net.addrs(None)).unwrap_or_default();
-    addrs.iter().find(|addr| addr.scope == "global").map(|addr| addr.net.addr().to_string())
+/// The address at which `from` reaches `to`.
+fn address(from: &NetNs, to: &NetNs) -> Result<String, String> {
+    let addresses = |ns: &NetNs| ns.addresses().map_err(|error| error.to_string());
+    addresses(from)?.toward(&addresses(to)?).map(|addr| addr.to_string())
 }
 
 /// The way to run an input that failed as a script and begins with the name of a program.

@@ -108,7 +108,13 @@ pub const COMMANDS: &[Command] = &[
         Completes::Topics,
         Action::Help,
     ),
-    command("ns", "", "Lists the namespaces.", Completes::Nothing, Action::Ns),
+    command(
+        "ns",
+        "",
+        "Lists the namespaces: the names, and what holds those that are deleted and still alive.",
+        Completes::Nothing,
+        Action::Ns,
+    ),
     command(
         "links",
         "[NS]",

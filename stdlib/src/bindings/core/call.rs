@@ -119,9 +119,7 @@ impl<'a> Call<'a> {
             return Ok(Some(ns));
         }
         let Some(sandbox) = self.take::<Sandbox>() else { return Ok(None) };
-        let net = sandbox.net()?;
-        net.map(Some)
-            .ok_or_else(|| Error::usage(format!("the {} has no network namespace of its own", sandbox.label())))
+        sandbox.require_net().map(Some)
     }
 
     /// Whether the argument after the next is a string.

@@ -1,6 +1,6 @@
 //! Parameters that take handles: places, namespaces, links, processes.
 
-use rhai::{Array, INT, ImmutableString};
+use rhai::{Array, Dynamic, INT, ImmutableString};
 
 use super::args::Arg;
 use super::call::Call;
@@ -100,7 +100,14 @@ impl Arg for Link {
         }
         let here = Here::take(call, name)?;
         match call.take_text() {
-            Some(text) => Ok(Link::new(here.net(), IfName::new(&text)?)),
+            Some(text) => {
+                let name = IfName::existing(&text)?;
+                let link = Link::new(here.net(), name.clone());
+                if name.is_long() {
+                    let _ = link.info(); // its own name, if it exists
+                }
+                Ok(link)
+            }
             None => Err(call.wrong(name, "a link (a `Link`, or a name, or a namespace and a name)")),
         }
     }
@@ -132,7 +139,7 @@ impl Arg for Pid {
     }
 }
 
-/// A list of namespaces.
+/// A list of namespaces, or of sandboxes with a network of their own.
 pub(crate) struct Nodes(pub Vec<NetNs>);
 
 impl Arg for Nodes {
@@ -143,10 +150,14 @@ impl Arg for Nodes {
         }
         let wanted = "an array of namespaces";
         let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
-        let nodes: Option<Vec<NetNs>> =
-            array.iter().map(|value| value.read_lock::<NetNs>().map(|ns| ns.clone())).collect();
-        nodes
-            .map(Self)
-            .ok_or_else(|| call.usage(Error::usage(format!("`{name}` has an element that is not a namespace"))))
+        let net_of = |value: &Dynamic| {
+            if let Some(ns) = value.read_lock::<NetNs>() {
+                return Ok(ns.clone());
+            }
+            let sandbox = value.read_lock::<Sandbox>().map(|sandbox| sandbox.clone());
+            let not_one = || Error::usage(format!("`{name}` has an element that is not a namespace"));
+            sandbox.ok_or_else(not_one)?.require_net()
+        };
+        array.iter().map(net_of).collect::<Result<_>>().map(Self).map_err(|error| call.usage(error))
     }
 }

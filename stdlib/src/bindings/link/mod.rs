@@ -8,7 +8,7 @@ use rhai::{Array, Dynamic, INT, Map};
 use super::core::handles::Pid;
 use super::core::prelude::*;
 use super::core::register::Family;
-use crate::catalog::{Changes, Key};
+use crate::catalog::{Changes, Key, Names};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::NsKind;
 use crate::lab::host::Guard;
@@ -17,22 +17,26 @@ use crate::name::IfName;
 use crate::net::link::Which;
 
 pub(super) mod kinds;
-mod show;
+pub(super) mod show;
 
 pub(super) const FAMILY: Family =
     Family { name: "links", types: &[register_type::<Link>, register_list::<Link>], bindings: BINDINGS };
 
-value! { Link, "Link", "A network device. Its properties are read from the kernel each time.",
+value! { Link, "Link", "A network device. Prints as `ip link show dev NAME` does. Its properties are read from the kernel each time.",
     |link| format!("{link:?}");
     /// Its name.
     name: String = |link| link.name().as_str().to_owned();
+    /// Its alternative names (`ip link property add dev NAME altname NAME2`), by which functions find it too.
+    altnames: Array = |link| link.info()?.altnames.into_iter().map(Dynamic::from).collect();
     /// The namespace it is in.
     ns: NetNs = |link| link.ns();
     /// Its interface index.
     index: INT = |link| INT::from(link.info()?.index);
-    /// Operational state: `UP`, `DOWN`, `UNKNOWN` (as `lo` has), `LOWERLAYERDOWN` (the other end is down).
+    /// Operational state: `UP`, `DOWN`, `UNKNOWN` (as `lo` has), `LOWERLAYERDOWN`. Of a link that is set up and has no
+    /// carrier it is `DOWN` or `LOWERLAYERDOWN`, by the kernel's version and the order of events: check `is_up` and
+    /// `carrier`.
     state: String = |link| link.info()?.state.to_owned();
-    /// Whether it was set up.
+    /// Whether it was set up; `carrier` shows whether the other end is too.
     is_up: bool = |link| link.info()?.is_up();
     /// Whether it has carrier: the other end is up too.
     carrier: bool = |link| link.info()?.has_carrier();
@@ -59,6 +63,20 @@ value! { Link, "Link", "A network device. Its properties are read from the kerne
     netnsid: Option<INT> = |link| link.info()?.netnsid.map(INT::from);
     /// Its master: the bridge that it is a port of; `()` if it has none.
     master: Option<Link> = |link| master(link)?;
+}
+
+/// The name of a link that exists, which may be an alternative one.
+pub(crate) struct Existing(IfName);
+
+impl Arg for Existing {
+    const TYPE: &'static str = IfName::TYPE;
+    const NAMES: Names = IfName::NAMES;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        IfName::existing(&String::take(call, name)?).map(Self)
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        self.0.fill(name, values);
+    }
 }
 
 fn master(link: &Link) -> Result<Option<Link>> {
@@ -120,7 +138,7 @@ fn chain(link: Link, work: impl FnOnce(&Link) -> Result<()>) -> Result<Link> {
 bindings! {
     /// Lists the links of a namespace.
     ///
-    /// Like `ip addr`.
+    /// Like `ip link`, which is what `print` shows. The REPL shows a table; `addrs` lists the addresses.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -135,14 +153,14 @@ bindings! {
 
     /// Returns the link called `name` of a namespace.
     ///
-    /// Like `ip addr show dev NAME`.
+    /// Like `ip link show dev NAME`, which is what `print` and the REPL show; `addrs` has its addresses.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
     /// check link(ns1, "lo").mtu == 65536;
     /// ```
-    fn link(ns: Here, name: IfName) -> Link {
-        let link = Link::new(ns.net(), name);
+    fn link(ns: Here, name: Existing) -> Link {
+        let link = Link::new(ns.net(), name.0);
         link.info()?;
         Ok(link)
     }

@@ -1,4 +1,4 @@
-//! Links as `ip link` and `ip addr` print them.
+//! Links as `ip link` prints them, and addresses as `ip addr` does.
 
 use std::fmt::{self, Write};
 
@@ -9,8 +9,9 @@ use crate::name::printable;
 use crate::net::addr::AddrInfo;
 use crate::net::link::LinkInfo;
 
-/// The two lines of `ip link`, and one for each address.
-fn show(info: &LinkInfo, addrs: &[AddrInfo], all: &[LinkInfo], f: &mut impl Write) -> fmt::Result {
+/// The two lines of `ip link`. `all` are the links of its namespace.
+/// `ip addr` does not show the mode.
+pub(in crate::bindings) fn link(info: &LinkInfo, all: &[LinkInfo], has_mode: bool, f: &mut impl Write) -> fmt::Result {
     let name_of = |index: u32| all.iter().find(|other| other.index == index).map(|other| printable(&other.name));
     write!(f, "{}: {}", info.index, printable(&info.name))?;
     let other = info.peer_index.or(info.lower_index);
@@ -31,6 +32,9 @@ fn show(info: &LinkInfo, addrs: &[AddrInfo], all: &[LinkInfo], f: &mut impl Writ
         write!(f, " master {}", name_of(master).unwrap_or_else(|| master.to_string()))?;
     }
     write!(f, " state {}", info.state)?;
+    if has_mode {
+        write!(f, " mode {}", info.mode)?;
+    }
     if info.group == 0 {
         write!(f, " group default")?;
     } else {
@@ -46,26 +50,34 @@ fn show(info: &LinkInfo, addrs: &[AddrInfo], all: &[LinkInfo], f: &mut impl Writ
     if let Some(id) = info.netnsid {
         write!(f, " link-netnsid {id}")?;
     }
-    for addr in addrs.iter().filter(|addr| addr.index == info.index) {
-        let family = if addr.net.addr().is_ipv4() { "inet" } else { "inet6" };
-        write!(f, "\n    {family} {}", addr.text())?;
-        if let Some(broadcast) = addr.broadcast {
-            write!(f, " brd {broadcast}")?;
-        }
-        write!(f, " scope {}", addr.scope)?;
-        addr.flags.iter().try_for_each(|flag| write!(f, " {flag}"))?;
-        if let Some(label) = &addr.label {
-            write!(f, " {}", printable(label))?;
-        }
+    if let Some(alias) = &info.alias {
+        write!(f, "\n    alias {}", printable(alias))?;
     }
+    info.altnames.iter().try_for_each(|name| write!(f, "\n    altname {}", printable(name)))?;
     Ok(())
+}
+
+/// The two lines that `ip addr` prints for an address, below its link.
+pub(in crate::bindings) fn address(addr: &AddrInfo, f: &mut impl Write) -> fmt::Result {
+    let family = if addr.net.addr().is_ipv4() { "inet" } else { "inet6" };
+    write!(f, "    {family} {}", addr.text())?;
+    if let Some(broadcast) = addr.broadcast {
+        write!(f, " brd {broadcast}")?;
+    }
+    write!(f, " scope {}", addr.scope)?;
+    addr.flags.iter().try_for_each(|flag| write!(f, " {flag}"))?;
+    if let Some(label) = &addr.label {
+        write!(f, " {}", printable(label))?;
+    }
+    let time = |seconds: Option<u32>| seconds.map_or_else(|| "forever".to_owned(), |seconds| format!("{seconds}sec"));
+    write!(f, "\n       valid_lft {} preferred_lft {}", time(addr.valid_lft), time(addr.preferred_lft))
 }
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let read = || -> Result<_> { Ok((self.info()?, self.addrs()?, self.ns().net()?.links()?)) };
+        let read = || -> Result<_> { Ok((self.info()?, self.ns().net()?.links()?)) };
         match read() {
-            Ok((info, addrs, all)) => show(&info, &addrs, &all, f),
+            Ok((info, all)) => link(&info, &all, true, f),
             Err(error) => write!(f, "{self:?}: {error}"),
         }
     }
@@ -73,24 +85,22 @@ impl fmt::Display for Link {
 
 impl Listed for Link {
     const LIST: &'static str = "Links";
-    const LIST_DOC: &'static str = "The links of a namespace. Prints as `ip link` and `ip addr` do.";
+    const LIST_DOC: &'static str = "The links of a namespace. Prints as `ip link` does; the REPL shows a table.";
     const COLUMNS: &'static [&'static str] = &["index", "name", "state", "mtu", "kind", "addrs", "peer", "master"];
     fn is_called(&self, name: &str) -> bool {
         self.name().as_str() == name
     }
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(first) = items.first() else { return Ok(()) };
-        let read = || -> Result<_> {
-            let net = first.ns().net()?;
-            Ok((net.links()?, net.addrs(None)?))
+        let Ok(all) = first.ns().net().and_then(|net| net.links()) else {
+            return write!(f, "{} links of {}", items.len(), first.ns().label());
         };
-        let Ok((all, addrs)) = read() else { return write!(f, "{} links of {}", items.len(), first.ns().label()) };
-        for (n, link) in items.iter().enumerate() {
-            let name = link.name();
+        for (n, item) in items.iter().enumerate() {
+            let name = item.name();
             f.write_str(if n > 0 { "\n" } else { "" })?;
             match all.iter().find(|info| info.name == name.as_str()) {
-                Some(info) => self::show(info, &addrs, &all, f)?,
-                None => write!(f, "{link:?}: gone")?,
+                Some(info) => link(info, &all, true, f)?,
+                None => write!(f, "{item:?}: gone")?,
             }
         }
         Ok(())

@@ -9,10 +9,10 @@ use super::core::handles::Nodes;
 use super::core::prelude::*;
 use super::core::register::Family;
 use crate::catalog::Key;
-use crate::error::{Error, Result};
-use crate::lab::{Lab, NetNs};
+use crate::error::Result;
+use crate::lab::Lab;
 use crate::net::link::Which;
-use crate::net::probe::{Node, Ping, PingAll, PingOptions, PingReply, ping_all};
+use crate::net::probe::{Ping, PingAll, PingOptions, PingReply};
 use crate::notation::{Target, millis};
 
 pub(super) const FAMILY: Family = Family {
@@ -107,20 +107,12 @@ value! { PingAll, "PingAll", "Which nodes reached which. Prints as Mininet's `pi
     lost: rhai::Array = |all| all.lost().map(rhai::Dynamic::from).collect();
 }
 
-/// The first address of a namespace that others could reach.
-fn address_of(ns: &NetNs) -> Result<std::net::IpAddr> {
-    let addrs = ns.net()?.addrs(None)?;
-    let mut usable = addrs.iter().filter(|addr| addr.scope == "global").map(|addr| addr.net.addr());
-    usable.next().ok_or_else(|| {
-        Error::usage(format!("{} has no address to ping", ns.label())).hint("give it one: `up(link, \"10.0.0.1/24\")`")
-    })
-}
-
 /// How long to wait for late replies.
 pub(crate) struct PingAllOptions(Duration);
 
 impl FromOptions for PingAllOptions {
-    const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait for the last reply; default \"4s\"")];
+    const KEYS: &'static [Key] =
+        &[Key::new("timeout", "how long to wait for the last reply of a wave; default \"4s\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(4))))
     }
@@ -149,7 +141,9 @@ bindings! {
 
     /// Pings every namespace from every other, once, and reports which nodes reached which.
     ///
-    /// Each is pinged at its first global address. All requests leave before the first late reply is waited for.
+    /// Each is pinged at its first global address of a family that both have; one on `lo` only if there is no other. All
+    /// requests leave before the first late reply is waited for, in waves if the neighbour table of the machine has no
+    /// room for all; the neighbours that a wave made are deleted after it.
     ///
     /// No equivalent command: it takes one `ping -c 1` for each pair.
     ///
@@ -161,11 +155,7 @@ bindings! {
     /// up(cable.b, "10.0.0.2/24");
     /// check pingall([a, b]).ok;
     /// ```
-    fn pingall(nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
-        let nets = nodes.0.iter().map(NetNs::net).collect::<Result<Vec<_>>>()?;
-        let addrs = nodes.0.iter().map(address_of).collect::<Result<Vec<_>>>()?;
-        let all = nodes.0.iter().zip(&nets).zip(addrs);
-        let all: Vec<_> = all.map(|((ns, net), addr)| Node { name: ns.short(), net, addr }).collect();
-        ping_all(&all, opts.0.0)
+    fn pingall(lab: Arc<Lab>, nodes: Nodes, opts: Opts<PingAllOptions>) -> PingAll {
+        lab.ping_all(&nodes.0, opts.0.0)
     }
 }

@@ -28,6 +28,10 @@ pub(super) fn explain(error: Error) -> Error {
          `sudo sysctl user.max_user_namespaces=15000`; root is bound by it too"
     } else if error.errno == Some(Errno::ENOSPC) || error.errno == Some(Errno::EUSERS) {
         "a limit of /proc/sys/user/max_*_namespaces, or 32 nested user namespaces, is reached: end some labs first"
+    } else if error.errno == Some(Errno::EPERM) && is_in_lab_of_root() {
+        "this is a lab of root: its /proc/sys is read-only, so that root in the lab cannot change the machine's kernel, and \
+         so the kernel lets no process in it mount another /proc, which would not be (fs/namespace.c, \
+         `mount_too_revealing`); a lab of an ordinary user holds others, in which that user is root"
     } else if fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("Seccomp:\t2")) {
         "a seccomp filter is active, as in a container: start the container with \
          `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, or run nslab outside it"
@@ -38,6 +42,16 @@ pub(super) fn explain(error: Error) -> Error {
         "`nslab doctor` prints what this kernel and this user can do"
     };
     error.kind(Kind::Permission).only_hint(hint)
+}
+
+/// Whether this process is in a lab that root has made: its first process is nslab, and `/proc/sys` is read-only.
+fn is_in_lab_of_root() -> bool {
+    let is_read_only = |line: &str| {
+        let mut fields = line.split(' ').skip(4);
+        fields.next() == Some("/proc/sys") && fields.next().is_some_and(|options| options.starts_with("ro"))
+    };
+    fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim_end() == "nslab")
+        && fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| mounts.lines().any(is_read_only))
 }
 
 /// Writes an error of the launch to standard error.

@@ -1,10 +1,12 @@
 //! The model of a packet filter: tables, chains, rules.
 
-/// All tables of `nf_tables`, of every family. `iptables-nft` writes here too; `iptables-legacy` does not.
+/// All tables of `nf_tables`, of every family. `iptables-nft` writes here too; of `iptables-legacy` there are the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {
     /// The tables in the kernel's order: by family, then by age.
     pub tables: Vec<Table>,
+    /// The tables of `iptables-legacy`, as `family name`. What they hold is not read.
+    pub legacy: Vec<String>,
 }
 
 /// A table with its chains.
@@ -16,6 +18,32 @@ pub struct Table {
     pub name: String,
     /// The chains in the order of their creation.
     pub chains: Vec<Chain>,
+    /// The sets and maps that have a name.
+    pub sets: Vec<Set>,
+    /// The counters that have a name.
+    pub counters: Vec<Counter>,
+}
+
+/// A set or a map with a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Set {
+    /// Its name.
+    pub name: String,
+    /// Whether its elements have values.
+    pub is_map: bool,
+    /// The elements in nft's syntax, sorted, without the time until they expire.
+    pub elements: Vec<String>,
+}
+
+/// A counter with a name, which several rules may share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// Packets counted.
+    pub packets: u64,
+    /// Bytes counted.
+    pub bytes: u64,
 }
 
 /// A chain with its rules.
@@ -67,8 +95,6 @@ pub struct Rule {
     pub classic: String,
     /// The whole rule in nft's syntax; `<name>` stands for an expression that is not decoded.
     pub text: String,
-    /// Whether the rule requires IPv6 (or IPv4); none if it requires neither.
-    pub ip6: Option<bool>,
     /// Packets counted, if the rule counts.
     pub packets: Option<u64>,
     /// Bytes counted, if the rule counts.

@@ -32,15 +32,24 @@ impl Firewall {
 
 impl Display for Firewall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // iptables shows the three chains of `filter` whether the table exists or not.
-        let filter = self.filter();
-        match filter {
-            Some(table) => table.fmt_chains(f)?,
-            None => Table { family: "ip".to_owned(), name: "filter".to_owned(), chains: Vec::new() }.fmt_chains(f)?,
-        }
-        for table in self.tables.iter().filter(|table| !filter.is_some_and(|filter| std::ptr::eq(*table, filter))) {
-            writeln!(f, "\nTable {} {}", table.family, table.name)?;
+        // Where there is no table, iptables shows the chains that it would make.
+        let empty = Table { family: "ip".to_owned(), name: "filter".to_owned(), ..Table::default() };
+        let filter = self.filter().or_else(|| self.tables.is_empty().then_some(&empty));
+        if let Some(table) = filter {
             table.fmt_chains(f)?;
+            table.fmt_objects(f)?;
+        }
+        let others = self.tables.iter().filter(|table| !filter.is_some_and(|filter| std::ptr::eq(*table, filter)));
+        for (index, table) in others.enumerate() {
+            let gap = if index == 0 && filter.is_none() { "" } else { "\n" };
+            writeln!(f, "{gap}Table {} {}", table.family, table.name)?;
+            table.fmt_chains(f)?;
+            table.fmt_objects(f)?;
+        }
+        if !self.legacy.is_empty() {
+            // The first line is that of `iptables`.
+            writeln!(f, "# Warning: iptables-legacy tables present, use iptables-legacy to see them")?;
+            writeln!(f, "# {}", self.legacy.join(", "))?;
         }
         Ok(())
     }
@@ -102,6 +111,24 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The named sets and counters. iptables has none.
+    fn fmt_objects(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let gap = |first: bool| if first && !self.chains.is_empty() { "\n" } else { "" };
+        for (index, set) in self.sets.iter().enumerate() {
+            let kind = if set.is_map { "Map" } else { "Set" };
+            let elements =
+                if set.elements.is_empty() { String::new() } else { format!(" {}", set.elements.join(", ")) };
+            writeln!(f, "{}{kind} {} {{{elements} }}", gap(index == 0), set.name)?;
+        }
+        for (index, counter) in self.counters.iter().enumerate() {
+            let gap = gap(index == 0 && self.sets.is_empty());
+            writeln!(f, "{gap}Counter {} packets {} bytes {}", counter.name, counter.packets, counter.bytes)?;
+        }
+        Ok(())
+    }
+}
+
 impl Chain {
     fn fmt(&self, f: &mut Formatter<'_>, index: usize, head: &str, any: &str, classic: bool) -> fmt::Result {
         let gap = if index == 0 { "" } else { "\n" };
@@ -118,14 +145,9 @@ impl Rule {
             None if value.is_empty() => (' ', default.to_owned()),
             None => (' ', value.to_owned()),
         };
-        let default = match self.ip6 {
-            Some(true) => "::/0",
-            Some(false) => "0.0.0.0/0",
-            None => any,
-        };
         let (not, protocol) = column(&self.prot, "all");
-        let (not_from, from) = column(&self.source, default);
-        let (not_to, to) = column(&self.destination, default);
+        let (not_from, from) = column(&self.source, any);
+        let (not_to, to) = column(&self.destination, any);
         write!(f, "{:<9} {not}{protocol:<4} {} {not_from}{from:<19} {not_to}{to:<19} ", self.target, self.opt)?;
         let extra = if classic { &self.classic } else { &self.extra };
         let (goto, extra) = match extra.strip_suffix("[goto]") {
@@ -133,7 +155,14 @@ impl Rule {
             None => ("", extra.as_str()),
         };
         write!(f, "{goto}")?;
-        if extra.is_empty() { writeln!(f) } else { writeln!(f, " {extra}") }
+        if !extra.is_empty() {
+            write!(f, " {extra}")?;
+        }
+        // `iptables -L` shows counters only with `-v`, nft always.
+        if let (false, Some(packets), Some(bytes)) = (classic, self.packets, self.bytes) {
+            write!(f, " counter packets {packets} bytes {bytes}")?;
+        }
+        writeln!(f)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Creating a link of any kind.
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::InfoKind;
+use netlink_packet_route::link::{InfoData, InfoKind};
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
@@ -57,14 +57,26 @@ impl Net {
     /// Whether the kernel has a kind of link: it is asked for one without the attributes that the kind requires. An
     /// unknown kind is refused before those are read (`rtnl_newlink` in `net/core/rtnetlink.c`).
     pub(crate) fn has_link_kind(&self, permit: &impl Permit, kind: &str) -> Result<bool> {
+        Ok(self.try_link(permit, InfoKind::Other(kind.into()), None)? != Some(Errno::EOPNOTSUPP))
+    }
+
+    /// Creates a link that is deleted at once. Returns the error number of a refusal.
+    pub(crate) fn try_link(
+        &self,
+        permit: &impl Permit,
+        kind: InfoKind,
+        data: Option<InfoData>,
+    ) -> Result<Option<Errno>> {
         const NAME: &str = "nslab-probe";
-        let message = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Other(kind.into())).name(NAME);
-        let message = RouteNetlinkMessage::NewLink(message.build());
-        let answer = self.try_change::<Glance>(permit, message, Write::Create)?;
-        if answer.is_ok() {
-            self.delete_link(permit, &IfName::new(NAME)?)?;
+        let mut message = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(NAME);
+        if let Some(data) = data {
+            message = message.set_info_data(data);
         }
-        Ok(!matches!(answer, Err(refusal) if refusal.errno == Errno::EOPNOTSUPP))
+        let message = RouteNetlinkMessage::NewLink(message.build());
+        match self.try_change::<Glance>(permit, message, Write::Create)? {
+            Ok(_) => self.delete_link(permit, &IfName::new(NAME)?).map(|()| None),
+            Err(refusal) => Ok(Some(refusal.errno)),
+        }
     }
 
     /// Whether there is a link called `name`.

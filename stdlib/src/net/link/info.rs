@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo as KernelInfo, LinkLayerType, LinkMessage, State};
+use netlink_packet_route::link::{
+    LinkAttribute, LinkFlags, LinkInfo as KernelInfo, LinkLayerType, LinkMessage, LinkMode, Prop, State,
+};
 
 use super::kinds;
 
 /// What the kernel reports about a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkInfo {
     /// Its index, unique in its namespace.
     pub index: u32,
@@ -43,6 +45,10 @@ pub struct LinkInfo {
     pub group: u32,
     /// A free text attached to it (`ip link set alias`).
     pub alias: Option<String>,
+    /// Its alternative names.
+    pub altnames: Vec<String>,
+    /// `DEFAULT`, or `DORMANT` if it waits for a program before it is UP.
+    pub mode: &'static str,
 }
 
 impl LinkInfo {
@@ -88,27 +94,15 @@ const FLAGS: [(LinkFlags, &str); 16] = [
 pub(super) fn decode(message: &LinkMessage) -> LinkInfo {
     let mut info = LinkInfo {
         index: message.header.index,
-        name: String::new(),
-        flags: Vec::new(),
-        mtu: 0,
         state: "UNKNOWN",
-        qdisc: String::new(),
-        master: None,
-        mac: String::new(),
-        broadcast: String::new(),
+        mode: "DEFAULT",
         layer: match message.header.link_layer_type {
             LinkLayerType::Ether => "ether".into(),
             LinkLayerType::Loopback => "loopback".into(),
             LinkLayerType::None => "none".into(),
             other => format!("{other:?}").to_lowercase(),
         },
-        kind: String::new(),
-        peer_index: None,
-        lower_index: None,
-        netnsid: None,
-        txqlen: 0,
-        group: 0,
-        alias: None,
+        ..LinkInfo::default()
     };
     let flags = message.header.flags;
     if flags.contains(LinkFlags::Up) && !flags.contains(LinkFlags::Running) {
@@ -130,6 +124,13 @@ pub(super) fn decode(message: &LinkMessage) -> LinkInfo {
             LinkAttribute::TxQueueLen(length) => info.txqlen = *length,
             LinkAttribute::Group(group) => info.group = *group,
             LinkAttribute::IfAlias(alias) => info.alias = Some(alias.clone()),
+            LinkAttribute::Mode(LinkMode::Dormant) => info.mode = "DORMANT",
+            LinkAttribute::PropList(properties) => {
+                info.altnames.extend(properties.iter().filter_map(|property| match property {
+                    Prop::AltIfName(name) => Some(name.clone()),
+                    _ => None,
+                }));
+            }
             LinkAttribute::LinkInfo(kinds) => {
                 for kind in kinds {
                     if let KernelInfo::Kind(kind) = kind {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd};
 
-use netlink_packet_core::NetlinkDeserializable;
+use netlink_packet_core::{DefaultNla, NetlinkDeserializable};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use nix::errno::Errno;
@@ -34,6 +34,11 @@ pub(crate) enum Which<'a> {
 impl Which<'_> {
     pub(super) fn message(self) -> LinkMessageBuilder<LinkUnspec> {
         match self {
+            Which::Name(name) if name.is_long() => {
+                let text = [name.as_str().as_bytes(), &[0]].concat();
+                let attribute = LinkAttribute::Other(DefaultNla::new(libc::IFLA_ALT_IFNAME, text));
+                LinkMessageBuilder::<LinkUnspec>::default().append_extra_attribute(attribute)
+            }
             Which::Name(name) => LinkUnspec::new_with_name(name.as_str()),
             Which::Index(index) => LinkUnspec::new_with_index(index),
         }

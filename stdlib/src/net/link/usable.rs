@@ -13,6 +13,12 @@ use crate::error::{Error, Kind, Result};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Net {
+    /// Has the kernel complete a change of carrier, which it does later from a work queue (`net/core/link_watch.c`), and
+    /// on recent kernels when the link is read *by index*.
+    pub(crate) fn run_link_watch(&self, index: u32) -> Result<()> {
+        self.find::<Glance>(Which::Index(index)).map(drop)
+    }
+
     /// Waits until a link that is up can carry packets, or its state shows that it has no carrier.
     ///
     /// After "up" the kernel reconfigures the queueing layer later, from a work queue (`net/core/link_watch.c`). A

@@ -1,26 +1,15 @@
-//! The matrix: every namespace pings every other, once.
+//! The matrix: requests between many namespaces, sent before the first late reply is waited for.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
 use super::icmp::{Echo, Sent};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::exec::readable;
 use crate::net::Net;
-
-/// A node of the matrix.
-pub struct Node<'a> {
-    /// Its name in the report.
-    pub name: String,
-    /// Its namespace.
-    pub net: &'a Net,
-    /// The address at which the others ping it.
-    pub addr: IpAddr,
-}
 
 /// One node pings another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,20 +18,37 @@ pub struct Pair {
     pub from: usize,
     /// Index of the node that is asked.
     pub to: usize,
+    /// The address at which it is asked; none if there is none that both could use.
+    pub addr: Option<IpAddr>,
     /// Round-trip time, if there was a reply.
     pub rtt: Option<Duration>,
     /// Why there was no reply.
     pub error: Option<String>,
 }
 
-/// The result of [`ping_all`]. Prints as Mininet's `pingall` does.
+impl Pair {
+    /// Whether the request is sent over IPv6, or IPv4.
+    pub(crate) fn is_of(&self, v6: bool) -> bool {
+        self.addr.is_some_and(|addr| addr.is_ipv6() == v6)
+    }
+}
+
+/// Which nodes reached which. Prints as Mininet's `pingall` does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PingAll {
     nodes: Vec<String>,
     pairs: Vec<Pair>,
 }
 
+/// Why a request or its reply was lost if it found no room in the neighbour table.
+pub(crate) const TABLE_FULL: &str = "the neighbour table of the machine is full";
+
 impl PingAll {
+    /// The result for the nodes of these names: pairs with a reply or a reason why there is none.
+    pub(crate) fn new(nodes: Vec<String>, pairs: Vec<Pair>) -> Self {
+        Self { nodes, pairs }
+    }
+
     /// Whether every node reached every other.
     #[must_use]
     pub fn ok(&self) -> bool {
@@ -82,60 +88,69 @@ impl fmt::Display for PingAll {
         let (sent, received) = (self.sent(), self.received());
         let dropped = ((sent - received) * 100).checked_div(sent).unwrap_or(0);
         write!(f, "Results: {dropped}% dropped ({received}/{sent} received)")?;
-        let full = |pair: &Pair| pair.error.as_deref() == Some(Errno::ENOBUFS.desc());
-        if self.pairs.iter().any(full) {
+        let is_full = |pair: &Pair| pair.error.as_deref().is_some_and(|error| error.ends_with(TABLE_FULL));
+        if self.pairs.iter().any(is_full) {
             write!(
                 f,
-                "\nThe neighbour table is full: one for all namespaces of the machine (net.ipv4.neigh.default.gc_thresh3)."
+                "\nThe neighbour table is one for all namespaces; net.ipv4.neigh.default.gc_thresh3 (or ipv6) limits it."
             )?;
         }
         Ok(())
     }
 }
 
-/// Pings every node from every other, once. All requests are sent before the first late reply is waited for.
+/// The requests that a node sends by one of its sockets.
+struct Asked<'a> {
+    net: &'a Net,
+    /// An address of the socket's family.
+    addr: IpAddr,
+    id: u16,
+    /// Each with the index of its pair.
+    requests: Vec<(usize, Sent)>,
+}
+
+/// Sends one request for each of `pairs`, before the first late reply is waited for, and adds the results.
 ///
 /// # Errors
-/// `Usage` if the addresses are of two families, if no socket can be opened, or `Interrupted`.
-pub fn ping_all(nodes: &[Node<'_>], timeout: Duration) -> Result<PingAll> {
-    let Some(first) = nodes.first() else { return Ok(PingAll::default()) };
-    if nodes.iter().any(|node| node.addr.is_ipv6() != first.addr.is_ipv6()) {
-        return Err(Error::usage("the nodes have addresses of two families"));
-    }
-    let mut pairs = Vec::with_capacity(nodes.len() * nodes.len());
+/// If no socket can be opened, or `Interrupted`.
+pub(crate) fn ask(nets: &[Arc<Net>], pairs: &mut [Pair], timeout: Duration) -> Result<()> {
     let mut late = Vec::new();
-    for (from, node) in nodes.iter().enumerate() {
-        node.net.exec().check()?;
-        let mut echo = node.net.echo_socket(node.addr)?;
-        echo.begin();
-        let id = node.net.echo.next_id();
-        let row = pairs.len();
-        let mut requests = Vec::with_capacity(nodes.len());
-        for (to, target) in nodes.iter().enumerate().filter(|(to, _)| *to != from) {
-            requests.push(Sent::now());
-            let seq = u16::try_from(requests.len()).unwrap_or(u16::MAX);
-            let sent = echo.send(SocketAddr::new(target.addr, 0), id, seq, 56);
-            let error = sent.err().map(|errno| errno.desc().to_owned());
-            pairs.push(Pair { from, to, rtt: None, error });
-            take_all(&mut echo, id, &mut requests, &mut pairs[row..]);
+    let mut start = 0;
+    while let Some(Pair { from, .. }) = pairs.get(start).cloned() {
+        let net = &nets[from];
+        net.exec().check()?;
+        let end = start + pairs[start..].iter().take_while(|pair| pair.from == from).count();
+        for v6 in [false, true] {
+            let targets: Vec<_> = (start..end).filter_map(|at| Some((at, pairs[at].addr?))).collect();
+            let mut targets = targets.into_iter().filter(|(_, addr)| addr.is_ipv6() == v6).peekable();
+            let Some(&(_, addr)) = targets.peek() else { continue };
+            let mut asked = Asked { net, addr, id: net.echo.next_id(), requests: Vec::with_capacity(end - start) };
+            let mut echo = net.echo_socket(addr)?;
+            echo.begin();
+            for (at, addr) in targets {
+                asked.requests.push((at, Sent::now()));
+                let seq = u16::try_from(asked.requests.len()).unwrap_or(u16::MAX);
+                let sent = echo.send(SocketAddr::new(addr, 0), asked.id, seq, 56);
+                pairs[at].error = sent.err().map(|errno| errno.desc().to_owned());
+                asked.take_all(&mut echo, pairs);
+            }
+            if asked.is_open(pairs) {
+                late.push(asked);
+            }
         }
-        if pairs[row..].iter().any(is_open) {
-            late.push((from, id, row, requests));
-        }
+        start = end;
     }
     // The late replies of all nodes share one deadline.
     let end = Instant::now() + timeout;
-    for (from, id, row, mut requests) in late {
-        let node = &nodes[from];
-        let mut echo = node.net.echo_socket(node.addr)?;
-        let row = row..row + nodes.len() - 1;
+    for asked in late {
+        let mut echo = asked.net.echo_socket(asked.addr)?;
         loop {
-            take_all(&mut echo, id, &mut requests, &mut pairs[row.clone()]);
+            asked.take_all(&mut echo, pairs);
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || !pairs[row.clone()].iter().any(is_open) {
+            if left.is_zero() || !asked.is_open(pairs) {
                 break;
             }
-            match node.net.wait(left, readable(echo.as_fd(), "wait for a reply")) {
+            match asked.net.wait(left, readable(echo.as_fd(), "wait for a reply")) {
                 Err(error) if error.kind == Kind::Timeout => break,
                 done => done?,
             }
@@ -144,7 +159,7 @@ pub fn ping_all(nodes: &[Node<'_>], timeout: Duration) -> Result<PingAll> {
     for pair in pairs.iter_mut().filter(|pair| is_open(pair)) {
         pair.error = Some(format!("no reply within {timeout:?}"));
     }
-    Ok(PingAll { nodes: nodes.iter().map(|node| node.name.clone()).collect(), pairs })
+    Ok(())
 }
 
 /// Whether a reply to the pair's request may still come.
@@ -152,12 +167,18 @@ fn is_open(pair: &Pair) -> bool {
     pair.rtt.is_none() && pair.error.is_none()
 }
 
-/// Takes every reply that has arrived for the requests of one node.
-fn take_all(echo: &mut Echo, id: u16, requests: &mut [Sent], row: &mut [Pair]) {
-    while let Ok(arrival) = echo.receive() {
-        let Some(arrival) = arrival.filter(|arrival| arrival.id == id) else { continue };
-        let index = usize::from(arrival.seq).wrapping_sub(1);
-        if let (Some(request), Some(pair)) = (requests.get_mut(index), row.get_mut(index)) {
+impl Asked<'_> {
+    /// Whether a reply to one of the requests may still come.
+    fn is_open(&self, pairs: &[Pair]) -> bool {
+        self.requests.iter().any(|(at, _)| is_open(&pairs[*at]))
+    }
+
+    /// Takes every reply that has arrived.
+    fn take_all(&self, echo: &mut Echo, pairs: &mut [Pair]) {
+        while let Ok(arrival) = echo.receive() {
+            let Some(arrival) = arrival.filter(|arrival| arrival.id == self.id) else { continue };
+            let Some((at, request)) = self.requests.get(usize::from(arrival.seq).wrapping_sub(1)) else { continue };
+            let pair = &mut pairs[*at];
             match arrival.error {
                 None => (pair.rtt, pair.error) = (Some(request.rtt(arrival.stamp)), None),
                 Some(error) if pair.rtt.is_none() => pair.error = Some(error.to_owned()),
@@ -176,6 +197,7 @@ mod tests {
         let pair = |from, to, error: Option<&str>| Pair {
             from,
             to,
+            addr: None,
             rtt: error.is_none().then_some(Duration::from_micros(50)),
             error: error.map(str::to_owned),
         };
@@ -184,8 +206,8 @@ mod tests {
         assert_eq!(all.to_string(), "a -> b\nb -> X\nResults: 50% dropped (1/2 received)");
         assert_eq!(all.lost().collect::<Vec<_>>(), ["b -> a: no reply within 1s"]);
         assert!(!all.ok());
-        all.pairs[1].error = Some(Errno::ENOBUFS.desc().to_owned());
-        assert!(all.to_string().contains("The neighbour table is full"));
+        all.pairs[1].error = Some(format!("no reply within 1s: {TABLE_FULL}"));
+        assert!(all.to_string().contains("gc_thresh3"));
         all.pairs[1] = pair(1, 0, None);
         assert!(all.ok());
         assert_eq!(PingAll::default().to_string(), "Results: 0% dropped (0/0 received)");

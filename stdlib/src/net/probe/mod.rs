@@ -5,5 +5,6 @@ mod matrix;
 mod ping;
 
 pub(crate) use icmp::{Echo, Sockets};
-pub use matrix::{Node, Pair, PingAll, ping_all};
+pub use matrix::{Pair, PingAll};
+pub(crate) use matrix::{TABLE_FULL, ask};
 pub use ping::{Ping, PingOptions, PingReply};

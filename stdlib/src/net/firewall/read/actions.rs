@@ -4,8 +4,8 @@
 use super::decode::{Decoder, slot};
 use super::parts::Part;
 use super::statements::{address_port, nat_flags, object, stateful};
-use super::values::Kind;
-use crate::net::firewall::wire::{Attrs, text};
+use super::values::{Kind, comments, duration};
+use crate::net::firewall::wire::Attrs;
 
 impl Decoder<'_> {
     pub(super) fn dynset(&mut self, attrs: Attrs<'_>) -> Option<()> {
@@ -98,28 +98,9 @@ impl Decoder<'_> {
     }
 
     /// The comment of a rule: nft keeps it in the user data as type, length, text (`NFTNL_UDATA_RULE_COMMENT` is 0).
-    pub(super) fn comment(&mut self, mut data: &[u8]) {
-        while let Some((&[kind, length], rest)) = data.split_first_chunk::<2>() {
-            let Some((value, rest)) = rest.split_at_checked(length.into()) else { return };
-            if kind == 0 {
-                let comment = text(value);
-                self.parts.push(Part::new(format!("comment \"{comment}\"")).classic(format!("/* {comment} */")));
-            }
-            data = rest;
+    pub(super) fn comment(&mut self, data: &[u8]) {
+        for comment in comments(data) {
+            self.parts.push(Part::new(format!("comment \"{comment}\"")).classic(format!("/* {comment} */")));
         }
     }
-}
-
-/// A duration in nft's syntax: `1h30m`, `10s`, `500ms`.
-fn duration(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-        (milliseconds % 1000, "ms"),
-    ];
-    let units = units.into_iter().filter(|(count, _)| *count > 0);
-    units.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().concat()
 }

@@ -14,7 +14,7 @@ mod tests;
 mod values;
 mod xt;
 
-use super::model::{Chain, Firewall, Hook, Rule, Table};
+use super::model::{Chain, Counter, Firewall, Hook, Rule, Table};
 use super::wire::{self, Attrs, Message};
 use decode::Decoder;
 use sets::Set;
@@ -31,7 +31,10 @@ pub fn read<E>(mut dump: impl FnMut(Message) -> Result<Vec<Message>, E>) -> Resu
     let tables = dump(Message::request(libc::NFT_MSG_GETTABLE, 0, &[]))?;
     for message in tables.iter().filter(|message| message.is(libc::NFT_MSG_NEWTABLE)) {
         let Some(name) = message.attrs().text(1) else { continue };
-        firewall.tables.push(Table { family: family(message.family), name, chains: Vec::new() });
+        firewall.tables.push(Table { family: family(message.family), name, ..Table::default() });
+    }
+    if firewall.tables.is_empty() {
+        return Ok(firewall);
     }
     let chains = dump(Message::request(libc::NFT_MSG_GETCHAIN, 0, &[]))?;
     for message in chains.iter().filter(|message| message.is(libc::NFT_MSG_NEWCHAIN)) {
@@ -42,7 +45,20 @@ pub fn read<E>(mut dump: impl FnMut(Message) -> Result<Vec<Message>, E>) -> Resu
         }
     }
     let rules = dump(Message::request(libc::NFT_MSG_GETRULE, 0, &[]))?;
-    let sets = if rules.is_empty() { Vec::new() } else { read_sets(&mut dump)? };
+    let sets = read_sets(&mut dump)?;
+    for set in sets.iter().filter(|set| !set.anonymous()) {
+        if let Some(table) = firewall.table(set.family, Some(set.table.clone())) {
+            table.sets.push(set.named());
+        }
+    }
+    let objects = dump(Message::request(libc::NFT_MSG_GETOBJ, 0, &[]))?;
+    for message in objects.iter().filter(|message| message.is(libc::NFT_MSG_NEWOBJ)) {
+        if let Some(table) = firewall.table(message.family, message.attrs().text(1))
+            && let Some(counter) = counter(message.attrs())
+        {
+            table.counters.push(counter);
+        }
+    }
     for message in rules.iter().filter(|message| message.is(libc::NFT_MSG_NEWRULE)) {
         let attrs = message.attrs();
         let Some((table, chain)) = attrs.text(1).zip(attrs.text(2)) else { continue };
@@ -56,12 +72,12 @@ pub fn read<E>(mut dump: impl FnMut(Message) -> Result<Vec<Message>, E>) -> Resu
     Ok(firewall)
 }
 
-/// Reads the sets of all tables, and the elements of the anonymous ones, which are part of a rule.
+/// Reads the sets of all tables with their elements.
 fn read_sets<E>(dump: &mut impl FnMut(Message) -> Result<Vec<Message>, E>) -> Result<Vec<Set>, E> {
     let messages = dump(Message::request(libc::NFT_MSG_GETSET, 0, &[]))?;
     let messages = messages.iter().filter(|message| message.is(libc::NFT_MSG_NEWSET));
     let mut sets: Vec<Set> = messages.filter_map(|message| Set::new(message.family, message.attrs())).collect();
-    for set in sets.iter_mut().filter(|set| set.anonymous()) {
+    for set in &mut sets {
         let request = Message::request(libc::NFT_MSG_GETSETELEM, set.family, &[(1, &set.table), (2, &set.name)]);
         for message in dump(request)?.iter().filter(|message| message.is(libc::NFT_MSG_NEWSETELEM)) {
             set.add(message.attrs());
@@ -112,6 +128,13 @@ fn hook(family: u8, attrs: Attrs<'_>, kind: Option<String>) -> Hook {
     Hook { name, kind: kind.unwrap_or_default(), priority: attrs.u32(2).unwrap_or_default().cast_signed(), device }
 }
 
+/// Decodes a named object (enum `nft_object_attributes`) if it is a counter (`NFT_OBJECT_COUNTER`).
+fn counter(attrs: Attrs<'_>) -> Option<Counter> {
+    let data = attrs.nest(4);
+    let (bytes, packets) = (data.u64(1).unwrap_or_default(), data.u64(2).unwrap_or_default());
+    attrs.u32(3).filter(|kind| *kind == 1).and_then(|_| Some(Counter { name: attrs.text(2)?, packets, bytes }))
+}
+
 /// Decodes a rule from its attributes (enum `nft_rule_attributes`).
 fn rule(message: &Message, table: &str, sets: &[Set]) -> Rule {
     let attrs = message.attrs();
@@ -120,8 +143,7 @@ fn rule(message: &Message, table: &str, sets: &[Set]) -> Rule {
         decoder.expression(&expression.text(1).unwrap_or_default(), expression.nest(2));
     }
     decoder.comment(attrs.get(7).unwrap_or_default());
-    let ip6 = decoder.parts.ip6();
-    Rule { ip6, ..parts::assemble(attrs.u64(3).unwrap_or_default(), decoder.parts.list) }
+    parts::assemble(attrs.u64(3).unwrap_or_default(), decoder.parts.list)
 }
 
 /// Subtracts a chain's own rules, which the kernel counts as uses of it (net/netfilter, `nf_tables_newrule`).

@@ -1,7 +1,9 @@
-//! Sets and maps. A rule shows the name of a named one, and the elements of an anonymous one.
+//! Sets and maps. A rule shows the name of a named one, and the elements of an anonymous one; a table shows the former.
 
+use super::statements::stateful;
 use super::statements::verdict;
-use super::values::{self, Kind, number};
+use super::values::{self, Kind, comments, duration, number};
+use crate::net::firewall::model;
 use crate::net::firewall::wire::Attrs;
 
 /// A set, as far as the rules that look it up require.
@@ -11,6 +13,7 @@ pub(super) struct Set {
     pub(super) table: String,
     pub(super) name: String,
     flags: u32,
+    key_type: u32,
     pub(super) key_length: usize,
     data_type: u32,
     pub(super) data_length: usize,
@@ -26,6 +29,8 @@ struct Element {
     /// Whether the key is the first one after an interval (`NFT_SET_ELEM_INTERVAL_END`).
     closes: bool,
     catch_all: bool,
+    /// Its counter and other statements, its timeout, its comment: what nft writes after the key.
+    more: String,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ impl Set {
             table: attrs.text(1)?,
             name: attrs.text(2)?,
             flags: attrs.u32(3).unwrap_or_default(),
+            key_type: attrs.u32(4).unwrap_or_default(),
             key_length: length(5),
             data_type: attrs.u32(6).unwrap_or_default(),
             data_length: length(7),
@@ -84,6 +90,7 @@ impl Set {
                 data: value.or(verdict).or(object),
                 closes: flags & 1 != 0,
                 catch_all: flags & 2 != 0,
+                more: more(attrs),
             }
         }));
     }
@@ -95,9 +102,16 @@ impl Set {
 
     /// The text of the set in a rule: `@name`, or its elements.
     pub(super) fn show(&self, parts: &[Part]) -> String {
-        if !self.anonymous() {
-            return format!("@{}", self.name);
-        }
+        if self.anonymous() { format!("{{ {} }}", self.elements(parts).join(", ")) } else { format!("@{}", self.name) }
+    }
+
+    /// The set as its table shows it.
+    pub(super) fn named(&self) -> model::Set {
+        let elements = self.elements(&typed(self.key_type, self.key_length));
+        model::Set { name: self.name.clone(), is_map: self.flags & 8 != 0, elements }
+    }
+
+    fn elements(&self, parts: &[Part]) -> Vec<String> {
         let mut elements: Vec<&Element> = self.elements.iter().collect();
         // The kernel lists a hash in no order and intervals backwards. nft sorts by value.
         let order = |element: &Element| {
@@ -124,11 +138,12 @@ impl Set {
             }
             words.push(self.element(element, end.as_deref(), parts));
         }
-        format!("{{ {} }}", words.join(", "))
+        words
     }
 
     fn element(&self, element: &Element, end: Option<&[u8]>, parts: &[Part]) -> String {
         let key = if element.catch_all { "*".to_owned() } else { key(&element.key, end, parts) };
+        let key = key + element.more.as_str();
         match &element.data {
             None => key,
             Some(Data::Words(words)) => format!("{key} : {words}"),
@@ -137,17 +152,32 @@ impl Set {
     }
 
     fn value(&self, value: &[u8]) -> String {
-        let kinds = self.data_kinds();
-        if let [kind] = kinds.as_slice() {
-            return kind.show(value, *kind == Kind::Mark);
-        }
-        let ip6 = value.len() > 16;
-        let parts: Vec<Part> = kinds
-            .iter()
-            .map(|kind| Part { kind: *kind, host: *kind == Kind::Mark, shift: 0, length: kind.length(ip6) })
-            .collect();
-        key(value, None, &parts)
+        key(value, None, &typed(self.data_type, value.len()))
     }
+}
+
+/// The parts of a key or a value from nft's type number; a single part has the whole length.
+fn typed(number: u32, length: usize) -> Vec<Part> {
+    let types = Kind::types(number);
+    let is_single = types.len() == 1;
+    let part = |of: u32| {
+        let kind = Kind::of(of);
+        let length = if is_single { length } else { Kind::length_of(of) };
+        Part { kind, host: kind == Kind::Mark, shift: 0, length }
+    };
+    types.into_iter().map(part).collect()
+}
+
+/// What nft writes after the key of an element.
+fn more(attrs: Attrs<'_>) -> String {
+    let one = attrs.get(7).map(Attrs).into_iter();
+    let states = one.chain(attrs.nest(11).list()).filter_map(|attrs| {
+        let name = attrs.text(1)?;
+        Some(stateful(&name, attrs.nest(2)).map_or_else(|| format!("<{name}>"), |part| part.text))
+    });
+    let timeout = attrs.u64(4).filter(|time| *time > 0).map(|time| format!("timeout {}", duration(time)));
+    let comment = comments(attrs.get(6).unwrap_or_default()).map(|comment| format!("comment \"{comment}\""));
+    states.chain(timeout).chain(comment).fold(String::new(), |all, words| all + " " + words.as_str())
 }
 
 /// The text of a key, part by part. Each part of a concatenation starts at a 32-bit register.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::read;
 use super::values::Kind;
-use crate::net::firewall::{LEGACY_UNTOUCHED, Message, legacy_entries};
+use crate::net::firewall::Message;
 
 /// A small generator (xorshift), so that a failure repeats.
 struct Random(u64);
@@ -188,14 +188,4 @@ fn ranges_of_addresses_become_prefixes() {
     assert_eq!(range([10, 0, 0, 1], [10, 0, 0, 1]), "10.0.0.1");
     assert_eq!(Kind::Address.range(&[], &[0, 0, 0, 255], false), "0x-0.0.0.255");
     assert_eq!(range([0, 0, 0, 0], [255, 255, 255, 255]), "0.0.0.0/0");
-}
-
-#[test]
-fn legacy_tables_count_their_entries() {
-    let mut info = [0; 84];
-    info[..7].copy_from_slice(b"filter\0");
-    info[76..80].copy_from_slice(&4_u32.to_ne_bytes());
-    info[80..].copy_from_slice(&9_u32.to_ne_bytes());
-    assert_eq!(legacy_entries(&info), 4);
-    assert_eq!(LEGACY_UNTOUCHED.iter().find(|(name, _)| *name == "filter").unwrap().1, 4);
 }

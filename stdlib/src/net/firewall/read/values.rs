@@ -225,12 +225,15 @@ impl Kind {
         format!("{}-{}", self.show(low, host), self.show(high, host))
     }
 
-    /// The kinds of a set's key or data, from nft's own type number (six bits for each part of a concatenation).
-    pub(super) fn of_type(number: u32) -> Vec<Self> {
-        let mut parts: Vec<u32> = (0..6).map(|part| number >> (6 * part) & 0x3f).filter(|part| *part != 0).collect();
-        parts.reverse();
-        // include/datatype.h of nftables, enum datatypes.
-        let kind = |part: u32| match part {
+    /// The types of a set's key or data in nft's own type number: six bits for each part of a concatenation.
+    pub(super) fn types(number: u32) -> Vec<u32> {
+        let parts = (0..6).rev().map(|part| number >> (6 * part) & 0x3f);
+        parts.filter(|part| *part != 0).collect()
+    }
+
+    /// The kind of one of nft's types (include/datatype.h of nftables, enum datatypes).
+    pub(super) fn of(part: u32) -> Self {
+        match part {
             7 | 8 => Self::Address,
             9 => Self::Ether,
             10 => Self::HexSymbol(ETHERTYPES, 4),
@@ -239,19 +242,50 @@ impl Kind {
             19 => Self::Mark,
             41 => Self::Name,
             _ => Self::Hex,
-        };
-        parts.into_iter().map(kind).collect()
+        }
     }
 
-    /// The length of a value of this kind in bytes, as far as the kind alone decides it.
-    pub(super) fn length(self, ip6: bool) -> usize {
-        match self {
-            Self::Address if ip6 => 16,
-            Self::Ether => 6,
-            Self::Name => 16,
-            Self::Number => 2,
-            Self::Symbol(_) => 1,
+    /// The kinds of a set's key or data.
+    pub(super) fn of_type(number: u32) -> Vec<Self> {
+        Self::types(number).into_iter().map(Self::of).collect()
+    }
+
+    /// The length of a value of one of nft's types in bytes.
+    pub(super) fn length_of(part: u32) -> usize {
+        match part {
+            8 | 41 => 16,
+            9 => 6,
+            10 | 13 => 2,
+            12 => 1,
             _ => 4,
         }
     }
+}
+
+/// The comments in the user data of a rule or of an element (`NFTNL_UDATA_SET_ELEM_COMMENT` is 0 too).
+pub(super) fn comments(mut data: &[u8]) -> impl Iterator<Item = String> {
+    std::iter::from_fn(move || {
+        while let Some((&[kind, length], rest)) = data.split_first_chunk::<2>() {
+            let (value, rest) = rest.split_at_checked(length.into())?;
+            data = rest;
+            if kind == 0 {
+                return Some(text(value));
+            }
+        }
+        None
+    })
+}
+
+/// A duration in nft's syntax: `1h30m`, `10s`, `500ms`.
+pub(super) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (milliseconds % 1000, "ms"),
+    ];
+    let units = units.into_iter().filter(|(count, _)| *count > 0);
+    units.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().concat()
 }
