@@ -3,10 +3,12 @@
 //! It is nslab itself, executed again under another name, so all of it is ordinary single-threaded code. It writes one
 //! line a step to standard output (`map`, `ready`, or an error number), and exits at the end of its standard input.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +25,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The name under which nslab is executed again.
 const NAME: &str = "nslab-init";
+
+/// How long a first process may take to make its namespaces. A busy machine takes milliseconds.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running first process. Dropping it kills the process, and with it everything in its pid namespace.
 pub(crate) struct Init {
@@ -44,14 +49,16 @@ impl Init {
             return Err(Error::plain(Kind::Bug, "the sandbox's first process has no pipes"));
         };
         let mut init = Self { child, life };
-        for line in BufReader::new(reports).lines() {
-            match line.map_err(|e| Error::io("read from the sandbox's first process", &e))?.as_str() {
+        let mut reports = File::from(OwnedFd::from(reports));
+        let end = Instant::now() + START_LIMIT;
+        loop {
+            match line(&mut reports, end)?.as_str() {
                 "map" => init.map()?,
                 "ready" => return Ok(init),
+                "" => return Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready")),
                 other => return Err(hop::unshare_error(other.parse().map_or(Errno::UnknownErrno, Errno::from_raw))),
             }
         }
-        Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready"))
     }
 
     /// Its PID.
@@ -65,10 +72,31 @@ impl Init {
     }
 }
 
+/// Reads one line, without its end; an empty one at the end of the file.
+fn line(reports: &mut File, end: Instant) -> Result<String> {
+    let failed = |e| Error::io("read from the sandbox's first process", &e);
+    let mut text = String::new();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(reports.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(Error::plain(Kind::Timeout, "the sandbox's first process is not ready in time")),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(failed(errno.into())),
+            Ok(_) => {}
+        }
+        let mut byte = [0u8];
+        match reports.read(&mut byte).map_err(failed)? {
+            0 => return Ok(text),
+            _ if byte == *b"\n" => return Ok(text),
+            _ => text.push(char::from(byte[0])),
+        }
+    }
+}
+
 impl Drop for Init {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        super::spawn::end(&mut self.child);
     }
 }
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::output::{Tail, nonblocking, read_available};
+use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::readable;
@@ -33,12 +33,11 @@ pub struct Inner {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     /// Open until the process has ended.
     pidfd: Option<Arc<OwnedFd>>,
-    stdout: Tail,
-    stderr: Tail,
+    stdout: Capture,
+    stderr: Capture,
     ended: Option<(Ended, Duration)>,
 }
 
@@ -55,7 +54,12 @@ impl Process {
             pid: started.child.id(),
             place: place.net.short(),
             started: Instant::now(),
-            state: Mutex::new(State { pidfd: Some(Arc::new(pidfd)), ..State::default() }),
+            state: Mutex::new(State {
+                pidfd: Some(Arc::new(pidfd)),
+                stdout: Capture::new(KEPT_IN_BACKGROUND),
+                stderr: Capture::new(KEPT_IN_BACKGROUND),
+                ended: None,
+            }),
             changed: Condvar::new(),
         });
         let watched = inner.clone();

@@ -7,42 +7,45 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
-use super::output::nonblocking;
+use super::output::{Capture, KEPT, nonblocking};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::readable;
 use crate::exec::spawn::{Started, Streams};
 use crate::lab::{Lab, Place};
 
+/// The most that a pipe can hold for an ordinary user (`/proc/sys/fs/pipe-max-size`).
+const PIPE: usize = 1 << 20;
+
 /// Runs `argv` at `place` to its end.
 ///
 /// # Errors
-/// If it cannot be started, `Timeout` or `Interrupted`. The last two kill it with its process group.
+/// If it cannot be started, `Timeout` or `Interrupted`. The last two kill it with its process group; the error carries
+/// what it had written.
 pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, timeout: Duration) -> Result<Output> {
     let started_at = Instant::now();
     let namespaces = place.namespaces(lab)?;
     let mut started = launch(lab, &namespaces, argv, Streams::Piped { stdin: stdin.is_some() })?;
-    let done = lab.exec().block_on(timeout, async { collect(&mut started, stdin).await });
-    if done.is_err() {
-        started.kill_group();
-        let _ = started.child.wait(); // the error is reported, not the status
-    }
-    let (stdout, stderr) = done.map_err(|error| match error.kind {
-        Kind::Timeout => {
-            Error::plain(Kind::Timeout, format!("run `{}`: not done within {timeout:?}; it was killed", shown(argv)))
-                .within(place.net.label())
-                .hint("give it longer with `#{timeout: \"1m\"}`, or run it in the background with `start`")
+    let (mut stdout, mut stderr) = (Capture::new(KEPT), Capture::new(KEPT));
+    let done = lab.exec().block_on(timeout, collect(&mut started, stdin, &mut stdout, &mut stderr));
+    let status = match done {
+        Ok(()) => started.child.wait().map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))?,
+        Err(error) => {
+            drop(started);
+            let error = match error.kind {
+                Kind::Timeout => {
+                    let what = format!("run `{}`: not done within {timeout:?}; it was killed", shown(argv));
+                    Error::plain(Kind::Timeout, what)
+                        .within(place.net.label())
+                        .hint("give it longer with `#{timeout: \"1m\"}`, or run it in the background with `start`")
+                }
+                _ => error,
+            };
+            return Err(error.partial("stdout", stdout.text()).partial("stderr", stderr.text()));
         }
-        _ => error,
-    })?;
-    let status = started.child.wait().map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))?;
-    Ok(Output {
-        argv: argv.to_vec(),
-        ended: Ended::of(status),
-        stdout: String::from_utf8_lossy(&stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        time: started_at.elapsed(),
-    })
+    };
+    let (ended, stdout, stderr) = (Ended::of(status), stdout.text(), stderr.text());
+    Ok(Output { argv: argv.to_vec(), ended, stdout, stderr, time: started_at.elapsed() })
 }
 
 /// Runs `argv` in the foreground of the terminal.
@@ -61,12 +64,16 @@ pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ende
 
 /// Writes the process's standard input and reads its output until it has ended. Does not wait for children of it that
 /// keep the pipes open.
-async fn collect(started: &mut Started, stdin: Option<String>) -> Result<(Vec<u8>, Vec<u8>)> {
+async fn collect(
+    started: &mut Started,
+    stdin: Option<String>,
+    stdout: &mut Capture,
+    stderr: &mut Capture,
+) -> Result<()> {
     let io_error = |e: io::Error| Error::io("connect the pipes of the program", &e);
     let mut out = receiver(started.child.stdout.take().map(OwnedFd::from)).map_err(io_error)?;
     let mut err = receiver(started.child.stderr.take().map(OwnedFd::from)).map_err(io_error)?;
     let writer = started.child.stdin.take().map(OwnedFd::from);
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     {
         let talk = async {
             let feed = async {
@@ -77,7 +84,7 @@ async fn collect(started: &mut Started, stdin: Option<String>) -> Result<(Vec<u8
                     let _ = pipe.write_all(text.as_bytes()).await;
                 }
             };
-            tokio::join!(drain(out.as_mut(), &mut stdout), drain(err.as_mut(), &mut stderr), feed);
+            tokio::join!(drain(out.as_mut(), stdout), drain(err.as_mut(), stderr), feed);
         };
         tokio::pin!(talk);
         tokio::select! {
@@ -86,21 +93,29 @@ async fn collect(started: &mut Started, stdin: Option<String>) -> Result<(Vec<u8
             ended = readable(started.pidfd.as_fd(), "wait for the program") => ended?,
         }
     }
-    for (pipe, bytes) in [(&out, &mut stdout), (&err, &mut stderr)] {
+    // What a program has written before its end is in the pipes. A child of it may write on, so read no more than that.
+    for (pipe, kept) in [(&out, stdout), (&err, stderr)] {
         let mut chunk = [0u8; 8192];
-        while let Some(Ok(length @ 1..)) = pipe.as_ref().map(|pipe| pipe.try_read(&mut chunk)) {
-            bytes.extend_from_slice(&chunk[..length]);
+        for _ in 0..PIPE / chunk.len() {
+            match pipe.as_ref().map(|pipe| pipe.try_read(&mut chunk)) {
+                Some(Ok(length @ 1..)) => kept.push(&chunk[..length]),
+                _ => break,
+            }
         }
     }
-    Ok((stdout, stderr))
+    Ok(())
 }
 
 fn receiver(fd: Option<OwnedFd>) -> io::Result<Option<pipe::Receiver>> {
     fd.map(|fd| nonblocking(fd).and_then(pipe::Receiver::from_owned_fd)).transpose()
 }
 
-async fn drain(pipe: Option<&mut pipe::Receiver>, into: &mut Vec<u8>) {
-    if let Some(pipe) = pipe {
-        let _ = pipe.read_to_end(into).await;
+/// Reads a stream to its end.
+async fn drain(pipe: Option<&mut pipe::Receiver>, kept: &mut Capture) {
+    let Some(pipe) = pipe else { return };
+    let mut chunk = [0u8; 8192];
+    // `read` yields from time to time, so that a program that never stops writing does not outrun the deadline.
+    while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
+        kept.push(&chunk[..length]);
     }
 }
