@@ -207,7 +207,7 @@ fn a_command_of_the_shell_gets_the_way_to_run_it() {
     shell("no-such-program x").stderr_contains("no variable `no`");
 }
 
-#[trial]
+#[trial(ping)]
 fn words_of_other_tools_are_understood() {
     let shell = |inputs: &str| Shell::new().stdin(inputs).run();
     let two = "for i in 1..3 { netns(`h${i}`); } let c = veth(open_netns(\"h1\"), \"e\", open_netns(\"h2\"), \"e\"); \

@@ -5,7 +5,7 @@ use stdlib::catalog::Changes;
 use super::snapshot::{assert_equal, snapshot};
 use crate::common::{both, nslab, sh};
 
-#[trial(pretend_host, ip)]
+#[trial(pretend_host, nft)]
 fn host_refuses_every_sample_call() {
     // Without IPv6 nothing changes by itself afterwards.
     sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
