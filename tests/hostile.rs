@@ -3,7 +3,7 @@
 
 use crate::common::{Function, NOBODY, Shell, functions};
 
-/// Names, addresses, numbers, values of every kind. It is called anew for each parameter: calls wear handles out.
+/// Names, addresses, numbers, values of every kind. It is called again for each parameter, since calls use handles up.
 const VALUES: &str = r#"
 fn padded(length) { let text = "x"; text.pad(length, "x"); text }
 fn hostile() {
@@ -122,7 +122,7 @@ fn describe(v) { let text = v.to_debug(); if text.len() > 60 { text.sub_string(0
 let a = netns("a-after"); let b = netns("b-after");
 let cable = veth(a, "eth0", b, "eth0");
 up(cable.a, "10.77.0.1/24"); up(cable.b, "10.77.0.2/24");
-check ping(a, "10.77.0.2").ok && exec(a, "ip link").ok && host().is_host;
+check ping(a, "10.77.0.2").ok && exec(a, "true").ok && host().is_host;
 check exec("true").ok && calls > 1000;
 print("it works on");
 "#;

@@ -1,15 +1,11 @@
-//! The lab as a library: events for several listeners, the topology. The trials run inside a lab of this program's own.
+//! The lab as a library: events for several listeners, the topology.
 
-#![allow(clippy::unwrap_used, reason = "a trial fails by panicking")]
-
-use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use interp::console::{Console, Palette};
 use interp::language::interpreter::{Interpreter, Stop};
 use interp::session::Session;
-use libtest_mimic::{Arguments, Trial};
-use stdlib::exec::boot::{Launch, launch};
 use stdlib::lab::events::{Event, Subscription};
 use stdlib::lab::topology::{End, Node, NodeLink};
 use stdlib::lab::{Lab, Topology};
@@ -17,46 +13,16 @@ use stdlib::lab::{Lab, Topology};
 /// How long an event may take to arrive.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a trial does with a fresh session.
-type Body = fn(&mut Session);
-
-const TRIALS: [(&str, Body); 6] = [
-    ("several_listeners_get_the_events_of_all_namespaces", several_listeners),
-    ("a_process_from_before_the_subscription_reports_its_end", process_from_before),
-    ("a_failed_process_reports_its_last_words", failed_process),
-    ("a_topology_has_both_ends_of_a_cable", both_ends),
-    ("a_deleted_namespace_stays_while_a_process_is_in_it", deleted_but_alive),
-    ("a_namespace_with_a_handle_is_listed_once", listed_once),
-];
-
-fn main() -> ExitCode {
-    if let Some(status) = stdlib::exec::main_of_init() {
-        return status.into();
-    }
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1); // all trials share the root of one lab
-    let run = || {
-        let trials = TRIALS.map(|(name, trial)| {
-            let run = move || {
-                trial(&mut Session::new(Interpreter::new(Lab::here(None).unwrap(), None, &[])));
-                Ok(())
-            };
-            Trial::test(name, run)
-        });
-        u8::from(libtest_mimic::run(&arguments, trials.into()).has_failed())
-    };
-    if arguments.list {
-        return run().into();
-    }
-    let launched = launch(&Launch { private: true, interactive: false, cleanup: &|| {} }, run);
-    launched.expect("user namespaces are not forbidden").into()
+/// A session in the lab of the trial.
+fn new_session() -> Session {
+    Session::new(Interpreter::new(Lab::here(None).unwrap(), Console::standard(), None, &[]))
 }
 
 fn evaluate(session: &mut Session, script: &str) {
     match session.evaluate(script) {
         Ok(_) => {}
-        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(false)),
-        Err(Stop::Exit(_) | Stop::Interrupted) => panic!("the script was stopped"),
+        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(Palette::PLAIN)),
+        Err(Stop::Exit(_) | Stop::Interrupted | Stop::OutputLost(_)) => panic!("the script was stopped"),
     }
 }
 
@@ -93,7 +59,9 @@ fn link<'a>(node: &'a Node, name: &str) -> &'a NodeLink {
     node.links.iter().find(|link| link.info.name == name).unwrap()
 }
 
-fn several_listeners(session: &mut Session) {
+#[trial(in_lab)]
+fn several_listeners_get_the_events_of_all_namespaces() {
+    let session = &mut new_session();
     evaluate(session, r#"let before = netns("before");"#);
     let (_first, to_first) = subscribe(session);
     let (second, to_second) = subscribe(session);
@@ -115,7 +83,9 @@ fn several_listeners(session: &mut Session) {
     }
 }
 
-fn process_from_before(session: &mut Session) {
+#[trial(in_lab)]
+fn a_process_from_before_the_subscription_reports_its_end() {
+    let session = &mut new_session();
     evaluate(session, r#"let p = start("sleep 600");"#);
     let (_subscription, events) = subscribe(session);
     evaluate(session, "kill(p, \"KILL\");");
@@ -123,7 +93,9 @@ fn process_from_before(session: &mut Session) {
     assert!(text.starts_with("process ") && text.ends_with("(sleep 600) ended by signal 9"), "{text}");
 }
 
-fn failed_process(session: &mut Session) {
+#[trial(in_lab)]
+fn a_failed_process_reports_its_last_words() {
+    let session = &mut new_session();
     let (_subscription, events) = subscribe(session);
     evaluate(session, r#"start(["sh", "-c", "echo one >&2; echo the reason >&2; exit 3"]);"#);
     let text = wait_for_process(&events);
@@ -131,7 +103,9 @@ fn failed_process(session: &mut Session) {
 }
 
 /// `h1:eth0 <-> sw:port1`, `sw:port2 <-> h2:eth0`
-fn both_ends(session: &mut Session) {
+#[trial(in_lab)]
+fn a_topology_has_both_ends_of_a_cable() {
+    let session = &mut new_session();
     evaluate(
         session,
         r#"let h1 = netns("h1"); let h2 = netns("h2"); let sw = netns("sw");
@@ -155,7 +129,9 @@ fn both_ends(session: &mut Session) {
     evaluate(session, "for ns in [h1, h2, sw] { delete(ns); }");
 }
 
-fn deleted_but_alive(session: &mut Session) {
+#[trial(in_lab)]
+fn a_deleted_namespace_stays_while_a_process_is_in_it() {
+    let session = &mut new_session();
     evaluate(
         session,
         r#"let ns1 = netns("ns1");
@@ -175,7 +151,9 @@ fn deleted_but_alive(session: &mut Session) {
     assert_eq!(topology(session).nodes.len(), 1);
 }
 
-fn listed_once(session: &mut Session) {
+#[trial(in_lab)]
+fn a_namespace_with_a_handle_is_listed_once() {
+    let session = &mut new_session();
     evaluate(session, r#"let ns1 = netns("ns1"); let anonymous = netns(); let p = start(anonymous, "sleep 600");"#);
     let seen = topology(session);
     assert_eq!(seen.nodes.len(), 3);

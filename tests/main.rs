@@ -19,6 +19,7 @@ mod common;
 mod errors;
 mod hostile;
 mod isolation;
+mod lab;
 mod layers;
 mod repl;
 mod scripts;

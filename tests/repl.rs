@@ -1,5 +1,6 @@
 //! The REPL as a person uses it: the real binary on a pseudo-terminal.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -237,7 +238,7 @@ fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
     let mut repl = Typed::start(&[]);
     repl.line("let ns1 = netns(\"netns1\")").prompt("nslab> ");
     repl.line(":shell ns1");
-    repl.expect("comes back");
+    repl.expect("Ctrl-D returns");
     repl.line("ip -br link | wc -l; echo in-$((1+1))");
     repl.expect("in-2");
     repl.line("kill -9 $$");
@@ -353,4 +354,39 @@ fn the_twin_of_each_call_is_shown_and_is_a_command_that_works() {
         .collect();
     let done = Command::new(nslab).arg("-c").arg(script.join("\n")).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Types a few inputs at a terminal of this kind and returns everything that was written to it.
+fn written_to(terminal: &str, inputs: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(NSLAB);
+    command.env("TERM", terminal).env_remove("NO_COLOR").env("HOME", home.path()).env_remove("XDG_STATE_HOME");
+    let mut pty = rexpect::session::spawn_command(command, Some(20_000)).unwrap();
+    let before = pty.exp_string("> ").unwrap();
+    for input in inputs {
+        pty.send_line(input).unwrap();
+    }
+    pty.send_line(":quit").unwrap();
+    [before, pty.exp_eof().unwrap()].concat()
+}
+
+const COLOURFUL: [&str; 5] =
+    ["let ns1 = netns(\"n\") // a", ":topo", "pnig(ns1, 1 + \"x\")", ":explain on", "links(ns1)"];
+
+#[trial]
+fn a_dumb_terminal_gets_no_escape_sequence() {
+    let written = written_to("dumb", &COLOURFUL);
+    assert!(written.contains("65536") && written.contains("error: no function `pnig`"), "{written}");
+    assert!(!written.contains('\x1b'), "{written:?}");
+}
+
+#[trial]
+fn colours_can_be_read_on_every_background() {
+    let written = written_to("xterm", &COLOURFUL);
+    let codes: BTreeSet<&str> =
+        written.split("\x1b[").skip(1).filter_map(|part| part.split_once('m')).map(|(code, _)| code).collect();
+    let codes = codes.into_iter().filter(|code| code.chars().all(|c| c.is_ascii_digit() || c == ';'));
+    let known = ["0", "1", "2", "31", "32", "35", "4;32"];
+    assert_eq!(codes.filter(|code| !known.contains(code)).collect::<Vec<_>>(), [""; 0], "{written:?}");
+    assert!(written.contains("\x1b[31merror:\x1b[0m") && written.contains("\x1b[1m"), "{written:?}");
 }

@@ -172,7 +172,7 @@ fn a_file_is_overwritten_only_by_the_session_that_saved_it() {
         shell.run().success().stdout_contains("1\nsaved 1 inputs to a b.rhai\n2\nsaved 2 inputs to a b.rhai\n");
     outcome.stdout_contains("/c.rhai\n");
     let there = Shell::new().file("a.rhai", "").stdin(":save a.rhai").run().status(2);
-    there.stderr_contains("`a.rhai` is there already: choose another name");
+    there.stderr_contains("`a.rhai` already exists: choose another name");
 }
 
 #[trial]
@@ -207,7 +207,7 @@ fn a_command_of_the_shell_gets_the_way_to_run_it() {
     shell("no-such-program x").stderr_contains("no variable `no`");
 }
 
-#[trial]
+#[trial(ping)]
 fn words_of_other_tools_are_understood() {
     let shell = |inputs: &str| Shell::new().stdin(inputs).run();
     let two = "for i in 1..3 { netns(`h${i}`); } let c = veth(open_netns(\"h1\"), \"e\", open_netns(\"h2\"), \"e\"); \

@@ -43,6 +43,18 @@ fn only_bindings_and_interpreter_know_the_language() {
 }
 
 #[trial(anywhere)]
+fn only_the_console_writes_and_asks_what_the_terminal_can_do() {
+    let calls =
+        ["::stdout()", "::stderr()", "is_terminal()", "terminal_size::", "NO_COLOR", "print!(", "println!(", "\\x1b["];
+    for (name, text) in sources().into_iter().filter(|(name, _)| name.starts_with("interp/src/")) {
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let caller = code(text).find(|line| calls.iter().any(|call| line.contains(call)));
+        let may = name.starts_with("interp/src/console/") || name.ends_with("/tests.rs");
+        assert!(may || caller.is_none(), "{name}: {caller:?}");
+    }
+}
+
+#[trial(anywhere)]
 fn only_the_executor_enters_namespaces_and_makes_processes() {
     let calls = [
         "sched::clone",

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use floor::Run;
+use interp::console::{Console, Palette};
 use interp::language::engine::STACK;
 use interp::language::interpreter::{Interpreter, Stop};
 use rhai::{AST, Map, Scope};
@@ -180,7 +181,7 @@ struct Script {
 impl Script {
     fn compile(workload: &Workload) -> Fallible<Self> {
         let args: Vec<String> = workload.args.iter().map(ToString::to_string).collect();
-        let mut interpreter = Interpreter::new(Lab::here(None)?, None, &args);
+        let mut interpreter = Interpreter::new(Lab::here(None)?, Console::standard(), None, &args);
         let ast = interpreter.compile(&Scope::new(), workload.name, workload.script).map_err(|stop| why(&stop))?;
         Ok(Self { interpreter, ast })
     }
@@ -211,9 +212,10 @@ impl Script {
 
 fn why(stop: &Stop) -> String {
     match stop {
-        Stop::Failed(diagnostic) => diagnostic.render(false),
+        Stop::Failed(diagnostic) => diagnostic.render(Palette::PLAIN),
         Stop::Exit(code) => format!("the script ended with {code}"),
         Stop::Interrupted => "interrupted".into(),
+        Stop::OutputLost(_) => "the output is lost".into(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use interp::console::{Console, Palette};
 use interp::language::engine;
 use interp::language::interpreter::{Interpreter, Stop};
 use interp::repl::assist::complete::complete;
@@ -56,7 +57,7 @@ fn first_prompt() -> Duration {
 fn in_the_lab() -> u8 {
     let work = || {
         let lab = Lab::here(None).expect("a lab");
-        let mut session = Session::new(Interpreter::new(lab, None, &[]));
+        let mut session = Session::new(Interpreter::new(lab, Console::standard(), None, &[]));
         let built =
             session.evaluate("let all = []; for i in 0..500 { all.push(netns(`node${i}`)); } let ns1 = all[7]; ()");
         assert!(built.is_ok(), "a lab of 500 namespaces");
@@ -76,7 +77,7 @@ fn in_the_lab() -> u8 {
         input.push_str("    ping(ns1, ");
         let validator = Validator::default();
         let keystroke = timed(|| {
-            let coloured = highlight(&catalog, &input).len();
+            let coloured = highlight(&catalog, Palette::COLOURED, &input).len();
             let hinted = signature(&catalog, &live, &input, input.len()).map_or(0, |hint| hint.len());
             coloured + hinted + usize::from(validator.is_incomplete(&input))
         });
@@ -93,7 +94,7 @@ fn in_the_lab() -> u8 {
 /// Measures the time from Ctrl-C to the end of the wait, for everything that waits.
 fn interrupts() {
     let lab = Lab::here(None).expect("a lab");
-    let mut session = Session::new(Interpreter::new(lab.clone(), None, &[]));
+    let mut session = Session::new(Interpreter::new(lab.clone(), Console::standard(), None, &[]));
     let built = session.evaluate(
         r#"import "std/topo" as topo;
         let names = []; for i in 0..20 { names.push(`h${i}`); }

@@ -1,7 +1,8 @@
-//! The interpreter of nslab: the language engine over the bindings, scripts, the command line, the REPL.
+//! The interpreter of nslab, in layers from low to high: statuses and the console, script text, diagnostics, the
+//! language, sessions, the REPL, the command line. A layer uses only those below it; a test holds that.
 
 pub mod cli;
-mod console;
+pub mod console;
 pub mod diagnostic;
 pub mod language;
 pub mod repl;

@@ -1,11 +1,11 @@
-//! The `nslab` program: reads the command line, enters the lab before any thread exists, reports the status.
+//! The `nslab` program: does what the command line says and turns the status into an exit code.
 
 use std::process::ExitCode;
 
 use stdlib::exec::boot;
 
 fn main() -> ExitCode {
-    // A sandbox's first process is this program once more.
+    // The init process of a sandbox is another run of this program.
     if let Some(status) = stdlib::exec::main_of_init() {
         return status.into();
     }

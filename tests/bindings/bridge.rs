@@ -59,7 +59,7 @@ fn hosts_on_a_bridge_reach_each_other() {
         // What the bridge has learned is in its table.
         let learned = parse_json(exec(sw, "bridge -j fdb show br br0").stdout).map(|e| e.mac);
         for node in nodes { check learned.contains(link(node, "eth0").mac); }
-        // Off the bridge, nobody is reached.
+        // Off the bridge no host is reached.
         nomaster(sw, "port3");
         let r = ping(nodes[0], "10.0.0.3", #{timeout: "300ms"});
         check !r.ok;

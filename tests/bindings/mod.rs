@@ -11,6 +11,7 @@ mod namespace;
 mod netns;
 mod ping;
 mod process;
+mod results;
 mod route;
 mod script;
 mod sysctl;

@@ -40,7 +40,7 @@ fn a_listing_prints_as_ip_netns_list_does() {
         check exec("ip netns list").stdout == "netns1 (id: 0)\n";
         check netns_list().to_string() == "netns1 (id: 0)";
         check ns1.id == 0 && netns_list()[0].id == 0;
-        // Seen from the other side nobody has a number for it.
+        // Seen from the other side it has no id.
         check netns_list(ns1)[0].id == ();
         "#,
     );

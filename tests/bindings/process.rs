@@ -179,7 +179,7 @@ fn a_program_sees_its_namespace_and_no_descriptor_of_ours() {
         check exec(ns1, "ip netns identify").lines == ["netns1"];
         check exec(ns1, "ls /sys/class/net").lines.filter(|name| name.contains("veth")) == ["veth1"];
         check exec("ls /sys/class/net").lines.filter(|name| name.contains("veth")) == ["veth0"];
-        // 3 is the folder that ls itself reads.
+        // 3 is the directory that ls reads.
         check exec("ls /proc/self/fd").lines == ["0", "1", "2", "3"];
         check exec(ns1, "ls /proc/self/fd").lines == ["0", "1", "2", "3"];
         let p = start(ns1, ["sh", "-c", "ls /proc/self/fd; sleep 60"]);
@@ -219,7 +219,7 @@ fn what_a_background_program_writes_is_kept() {
         let p = start(["sh", "-c", "echo one; echo two >&2; read x; echo three"]);
         let r = wait(p);
         check r.code == 0 && r.stdout == "one\nthree\n" && r.stderr == "two\n" && p.stdout == "one\nthree\n" && p.stderr == "two\n";
-        // A pipe holds 64 KiB: somebody reads it, and the last MiB stays.
+        // A pipe holds 64 KiB: nslab reads it and keeps the last MiB.
         let p = start(["sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo end"]);
         check wait(p).code == 0;
         wait_until(|| p.stdout.ends_with("end\n"));

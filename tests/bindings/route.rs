@@ -110,7 +110,7 @@ fn a_packet_takes_the_route() {
         check !r.ok && r.error == "Network is unreachable" && r.errno == 101;
         add_route(h1, "10.0.2.0/24", #{via: "10.0.1.2"});
         add_route(h2, "default", #{via: "10.0.2.2"});
-        check !ping(h1, "10.0.2.1", #{timeout: "200ms"}).ok;       // nobody forwards
+        check !ping(h1, "10.0.2.1", #{timeout: "200ms"}).ok;       // the router does not forward
         sysctl(router, "net.ipv4.ip_forward", 1);
         let r = ping(h1, "10.0.2.1");
         check r.ok && r.replies[0].ttl == 63;

@@ -72,7 +72,7 @@ fn check_fails_with_both_sides() {
         check says.call(|| { check 4 > 5; }) == "check failed: 4 > 5";
         check says.call(|| { check 4 >= 5; }) == "check failed: 4 >= 5";
         check says.call(|| { check false; }) == "check failed: it is false";
-        check says.call(|| { check !true; }) == "check failed: it is true, `!` wants it false";
+        check says.call(|| { check !true; }) == "check failed: it is true, `!` requires false";
         check says.call(|| { check true && 1 == 2; }) == "check failed: 1 == 2";
         check says.call(|| { check 1 == 2 && true; }) == "check failed: 1 == 2";
         check says.call(|| { check false || 1 == 2; }) == "check failed: it is false";

@@ -2,9 +2,9 @@
 
 use crate::common::{run, stdout};
 
-/// Counts of the interpreter's own: descriptors, threads, mounts, namespaces of the lab, processes of the lab.
+/// Counts descriptors, threads and mounts of the interpreter, and namespaces and processes of the lab.
 ///
-/// A limit of N+1 namespaces lets one more be made if there are N at most: so a look that says "not yet" makes none.
+/// A limit of N+1 namespaces lets one more be made if there are N at most, so a probe that fails makes none.
 const COUNTS: &str = r#"
 fn counts() {
     exec(["sh", "-c", `
@@ -28,11 +28,11 @@ fn namespaces() {
     while !at_most(n) { n += 1; }
     n
 }
-// The kernel frees in its own time, one after the other for the whole machine.
+// The kernel frees them later, one after the other for the whole machine.
 fn settle(n) {
     wait_until(|| at_most(n) && links().len == 1, #{timeout: "1m"});
 }
-// So does the thread that watched the last program.
+// The thread that watched the last program ends later, too.
 fn same_again(n, before) {
     settle(n);
     let same = attempt(|| wait_until(|| counts() == before, #{timeout: "10s"})).ok;
@@ -52,7 +52,7 @@ fn ten_thousand_namespaces_come_and_go() {
     measure(
         "10,000 namespaces with a cable",
         r#"
-// The end at home goes with the namespace of the other one, after a while: so each has a name of its own.
+// The end in the root namespace goes with the other end, but later: each has a name of its own.
 fn cycle(n) {
     let ns = netns("node");
     veth(`port${n}`, ns, "eth0");

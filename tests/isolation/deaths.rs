@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::common::{NSLAB, TAG, both, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
 
-/// A lab that is busy until somebody ends it.
+/// A lab that is busy until a signal ends it.
 const BUSY: &str = r#"start(netns("n"), ["sh", "-c", "sleep 100 & sleep 100"]); exec(unshare(["pid", "mount"]), "true"); sleep("100s")"#;
 
 /// A started lab.
@@ -46,7 +46,7 @@ impl Running {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// Waits for the end of all of it; how long that took, and how the front ended.
+    /// Waits for the end of every process; returns how long that took, and how the front ended.
     fn end(mut self) -> (Duration, ExitStatus) {
         let mut status = None;
         let took = wait_for("the end of the front", || {
@@ -142,7 +142,7 @@ fn modes(terminal: impl AsFd) -> Termios {
 
 /// Thirteen ways to die while the editor has the terminal in its raw mode. (PID 1 of a namespace, which the keeper is,
 /// takes no signal but SIGKILL that it did not ask for.)
-#[trial]
+#[trial(setsid)]
 fn the_terminal_is_restored() {
     use Signal::{SIGABRT, SIGHUP, SIGILL, SIGKILL, SIGQUIT, SIGTERM};
     let all = [SIGKILL, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL];

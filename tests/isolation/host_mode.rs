@@ -1,4 +1,4 @@
-//! `--host`, always in a pretend host: what was made is removed, what was there stays, whoever survives undoes.
+//! `--host`, always in a pretend host: what was made is removed, what was there stays, the processes that survive undo.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use crate::common::{
 /// How many kills at random moments.
 const KILLS: usize = 60;
 
-/// Makes a bit of everything: names, links that move home, addresses, routes, settings, programs that go their own way.
+/// Makes a bit of everything: names, links that move home, addresses, routes, sysctls, programs that leave their session.
 const EVERYTHING: &str = r#"
 let ns1 = netns("netns1");
 let ns2 = netns("netns2");
@@ -48,7 +48,7 @@ exec(unshare(["pid", "mount", "uts"]), "hostname other");
 check "netns1 " in exec("ip netns list").stdout;
 "#;
 
-/// Things of somebody else's with names like ours, and a way out.
+/// Objects of the machine with names like ours, and a default route.
 fn decoys() {
     sh("ip netns add netns1x; ip netns add netns; touch /run/netns1; mkdir /run/nslabx
         ip link add veth0x type veth peer name veth1x; ip link add keep0 type veth peer name keep1
@@ -128,10 +128,10 @@ fn ends_of_every_kind_undo_exactly_what_was_made() {
             assert_equal(&format!("after `{end}`"), &before, &look_for(with_names));
         }
     }
-    println!("4 sorts of end, with and without a /run/netns: equal");
+    println!("4 kinds of end, with and without a /run/netns: equal");
 }
 
-/// At first the machine has no named namespace, and no decoys but a device.
+/// At first the machine has no named namespace, and a device as its only decoy.
 fn decoys_for(with_names: bool) {
     if with_names {
         sh("ip link del keep0");
@@ -171,13 +171,13 @@ fn restores_what_was_there_before() {
         r#"add_route("10.68.0.0/16", #{via: "10.66.0.2"});"#,
         r#"add_route("10.70.0.0/16", #{via: "10.66.0.2"}); del_route("10.70.0.0/16", #{via: "10.66.0.2"});"#,
         r#"addr("keep0", "10.66.0.5/24"); del_addr(link("keep0"), "10.66.0.5/24");"#,
-        // One setting changes many, and not back.
+        // One sysctl changes many, and writing the old value does not change them back.
         r#"sysctl("net.ipv4.ip_forward", 1);"#,
         r#"sysctl("net.ipv4.ip_forward", 1); sysctl("net.ipv4.ip_forward", 0);"#,
         r#"sysctl("net.ipv4.conf.all.forwarding", 1);"#,
         r#"sysctl("net.ipv6.conf.all.forwarding", 1);"#,
         r#"sysctl("net.ipv4.conf.keep0.rp_filter", 2);"#,
-        // In a namespace of somebody else's.
+        // In a namespace of the machine.
         r#"let n = open_netns("netns1x"); up(n, "own0", "10.1.1.1/24"); sysctl(n, "net.ipv4.ip_forward", 1);"#,
         r#"let n = open_netns("netns1x"); bridge(n, "new"); veth(n, "p", "veth9"); move_to(veth("q", "r").a, n);"#,
         // A name that came, went, and belongs to another namespace by now.
@@ -191,10 +191,10 @@ fn restores_what_was_there_before() {
         while look() != before && Instant::now() < end {}
         assert_equal(script, &before, &look());
     }
-    // Gone, and made again by somebody else: the inode may well be the same.
+    // Deleted, and made again by another program: the inode may be the same.
     let output = host(r#"delete(netns("again")); check exec("ip netns add again").ok;"#);
     assert_eq!(both(&output), "");
-    assert!(sh("ip netns list").contains("again"), "a namespace of somebody else's was removed");
+    assert!(sh("ip netns list").contains("again"), "a namespace of another program was removed");
 }
 
 #[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
@@ -233,7 +233,7 @@ fn guards_what_it_did_not_make() {
     assert_equal("allowed", &before, &look());
 }
 
-/// Ends one process of a session, or all of them.
+/// The process of a session that is killed.
 #[derive(Clone, Copy, Debug)]
 enum Target {
     Front,
@@ -272,10 +272,10 @@ fn survivors_undo_after_kills() {
         if interpreter.is_some() {
             settled.push(killed.elapsed());
         }
-        // A front that dies before its keeper is there has nobody to undo its empty journal.
+        // A front that dies before it has a keeper leaves its empty journal to `nslab gc`.
         if look() != before {
             stdout(&nslab().arg("gc").output().unwrap());
-            assert!(matches!(target, Target::Front) && keeper.is_none(), "{n}: nobody undid, {target:?} was killed");
+            assert!(matches!(target, Target::Front) && keeper.is_none(), "{n}: not undone, {target:?} was killed");
         }
         assert_equal(&format!("{n}: {target:?} killed"), &before, &look());
     }
@@ -287,7 +287,7 @@ fn survivors_undo_after_kills() {
     );
 }
 
-/// Kills all three at one moment: none of them gets to do anything.
+/// Kills all three at one moment, so that none of them undoes anything.
 fn kill_all(front: &mut Child) {
     let id = i32::try_from(front.id()).unwrap();
     let signal = |pid: i32, signal: Signal| {
@@ -335,7 +335,7 @@ fn gc_undoes_when_all_were_killed() {
         left += usize::from(journals > 0);
         assert!(n > 0 || look() != before, "the control: something is left");
         if n == 0 {
-            // Elsewhere the numbers in it mean something else.
+            // In another namespace its interface indexes mean other links.
             let output = Command::new("unshare").args(["--net", NSLAB, "gc"]).output().unwrap();
             assert!(both(&output).contains("the journal belongs to another network namespace"), "{}", both(&output));
             assert_eq!((output.status.code(), journals_there()), (Some(2), 1));
@@ -359,7 +359,7 @@ fn journals_are_private_and_locked() {
     let files: Vec<_> = fs::read_dir("/run/nslab").unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1);
     assert_eq!(mode(&files[0]), 0o600);
-    // While somebody works with it nobody else touches it.
+    // While its session runs no other one touches it.
     assert_eq!(stdout(&nslab().arg("gc").output().unwrap()), "0 left-over journals undone\n");
     assert!(sh("ip netns list").contains("mine"));
     assert_eq!(stdout(&host(r#"check exec("ip netns list").stdout == "mine\n"; netns("other");"#)), "");

@@ -12,15 +12,15 @@ use nix::unistd::Pid;
 use super::oracle::{FREE, State};
 use crate::common::{TAG, children, nslab, wait_until_none_has};
 
-/// How many, unless the variable says otherwise.
+/// The number of kills; the variable overrides it.
 const KILLS: usize = 500;
 const KILLS_VARIABLE: &str = "NSLAB_TEST_KILLS";
 
-/// The same moments each time, unless the variable says otherwise.
+/// The seed of the moments; the variable overrides it.
 const SEED: u64 = 0x5eed;
 const SEED_VARIABLE: &str = "NSLAB_TEST_SEED";
 
-/// How many labs live at once.
+/// The number of labs at one time.
 const PARALLEL: usize = 8;
 
 /// A switch with twenty nodes, a process in one of them, and pings.
@@ -85,7 +85,7 @@ fn in_parallel(count: usize, work: impl Fn(usize) + Sync) {
     });
 }
 
-/// What happened in all of the runs.
+/// The figures of all runs.
 #[derive(Default)]
 struct Figures {
     by_target: [usize; 3],
@@ -96,12 +96,12 @@ struct Figures {
 #[trial(user_namespace, ip)]
 fn kills_at_random_moments_leave_nothing() {
     let kills = env::var(KILLS_VARIABLE).ok().and_then(|count| count.parse().ok()).unwrap_or(KILLS);
-    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-    let star = folder.path().join("star.rhai");
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let star = directory.path().join("star.rhai");
     std::fs::write(&star, STAR).unwrap();
     let star = star.to_str().unwrap().to_owned();
     let walk = crate::root().join("scripts/walkthrough.rhai").to_str().unwrap().to_owned();
-    // The star is the dearer one.
+    // The star costs more.
     let script_of = |n: usize| if n % 3 == 2 { &star } else { &walk };
 
     let before = State::now();
@@ -136,7 +136,7 @@ fn kills_at_random_moments_leave_nothing() {
             2 => interpreter.or(keeper).unwrap_or(id),
             _ => id,
         };
-        // Ours, and nobody has waited for the front: the numbers mean what they meant.
+        // These are our children and the front is not reaped yet, so no PID was reused.
         let killed = kill(Pid::from_raw(target), Signal::SIGKILL).is_ok();
         let killed_at = Instant::now();
         let status = front.wait().unwrap();

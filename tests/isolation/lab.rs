@@ -18,7 +18,7 @@ fn leaky() -> Command {
 
 #[trial]
 fn programs_get_three_descriptors() {
-    // `ls` has the folder open itself, as 3.
+    // `ls` has the directory open, as 3.
     let script = r#"
         for n in 0..20 { netns(`n${n}`); }
         let ns = open_netns("n7");
@@ -31,7 +31,7 @@ fn programs_get_three_descriptors() {
         }
     "#;
     let output = stdout(&leaky().args(["-c", script]).output().unwrap());
-    assert_eq!(output, "4\n".repeat(5), "standard input, output, error, and the folder that is listed");
+    assert_eq!(output, "4\n".repeat(5), "standard input, output, error, and the directory that is listed");
 }
 
 #[trial]
@@ -55,8 +55,8 @@ fn every_thread_stays_at_home() {
     "#;
     let text = stdout(&run(script));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 7, "one namespace of each kind: {text}");
-    // The one thread or other may end while it is looked at.
+    assert_eq!(lines.len(), 7, "one namespace of each type: {text}");
+    // A thread may end while it is read.
     for line in lines {
         let count = line.split_whitespace().next().and_then(|count| count.parse::<usize>().ok());
         assert!(count.is_some_and(|count| count > 30), "there are threads to look at: {text}");
@@ -141,7 +141,7 @@ fn kernel_wide_files_are_read_only_for_root() {
 }
 
 #[trial(ip, nft, mount, hostname)]
-fn settings_and_links_of_the_lab_are_its_own() {
+fn sysctls_and_links_of_the_lab_are_its_own() {
     let before = snapshot();
     let script = r#"
         sysctl("net.ipv4.ip_forward", 1);

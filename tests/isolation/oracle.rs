@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::common::{processes, sh, wait_for};
 
-/// The kinds whose number the kernel limits for each user namespace, with the options of `unshare(1)`.
+/// The namespace types whose number the kernel limits for each user namespace, with the options of `unshare(1)`.
 const KINDS: [(&str, &str); 6] =
     [("net", "-n"), ("pid", "-p"), ("mnt", "-m"), ("uts", "-u"), ("ipc", "-i"), ("user", "-U")];
 
-/// How long the kernel may take to free what nobody holds, on a machine with other work.
+/// The time that the kernel may take to free what no process holds, on a machine with other work.
 pub(crate) const FREE: Duration = Duration::from_secs(20);
 
 /// What a user namespace, with a pid and a mount namespace of its own, holds.
@@ -19,7 +19,7 @@ pub(crate) const FREE: Duration = Duration::from_secs(20);
 pub(crate) struct State(BTreeMap<&'static str, String>);
 
 impl State {
-    /// Looks once.
+    /// The state at this moment.
     pub(crate) fn now() -> Self {
         let mut all = BTreeMap::new();
         for (kind, option) in KINDS {
@@ -29,7 +29,7 @@ impl State {
         Self(all)
     }
 
-    /// What needs no counting.
+    /// The parts that are read and not counted.
     fn others() -> BTreeMap<&'static str, String> {
         let mut all = BTreeMap::new();
         all.insert("processes", format!("{:?}", processes()));
@@ -39,7 +39,7 @@ impl State {
         all
     }
 
-    /// Waits until it is like `self` again: the kernel frees namespaces in its own time. What differs if it never is.
+    /// Waits until the state is `self` again, since the kernel frees namespaces later. Fails with what differs.
     pub(crate) fn is_back_within(&self, limit: Duration) -> Result<Duration, String> {
         let start = Instant::now();
         loop {
@@ -63,8 +63,8 @@ impl State {
     }
 }
 
-/// Whether no more than `count` namespaces of this kind are counted here: then a limit of one more lets one be made.
-/// If not, none is made, so looking changes nothing.
+/// Whether at most `count` namespaces of this type are counted here: then a limit of one more lets one be made. Otherwise
+/// none is made, so the probe changes nothing.
 fn at_most(count: u32, kind: &str, option: &str) -> bool {
     let limit = format!("/proc/sys/user/max_{kind}_namespaces");
     fs::write(&limit, (count + 1).to_string()).unwrap();
@@ -73,7 +73,7 @@ fn at_most(count: u32, kind: &str, option: &str) -> bool {
     made.success()
 }
 
-/// How many namespaces of this kind are counted here.
+/// The number of namespaces of this type that are counted here.
 fn in_use(kind: &str, option: &str) -> u32 {
     (0..10_000).find(|count| at_most(*count, kind, option)).unwrap()
 }
@@ -89,7 +89,11 @@ fn every_oracle_sees_a_seeded_leak() {
     };
     let sleeper = |unshare: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(unshare).args(["sleep", "100"]).stdin(Stdio::null()).spawn().unwrap()
+        let child = command.args(unshare).args(["sleep", "100"]).stdin(Stdio::null()).spawn().unwrap();
+        // The oracle lowers the limits as it counts: unshare(1) must be through by then.
+        let comm = format!("/proc/{}/comm", child.id());
+        wait_for("the program in its namespace", || fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n"));
+        child
     };
     let end = |mut child: Child| {
         child.kill().unwrap();
@@ -108,12 +112,8 @@ fn every_oracle_sees_a_seeded_leak() {
     }
 
     // A descriptor alone: no process is in it, no list shows it.
-    let child = sleeper(&["-n"]);
-    let file = format!("/proc/{}/ns/net", child.id());
-    let own = fs::read_link("/proc/self/ns/net").unwrap();
-    wait_for("a new namespace", || fs::read_link(&file).is_ok_and(|link| link != own));
-    let held = File::open(file).unwrap();
-    let mut child = child;
+    let mut child = sleeper(&["-n"]);
+    let held = File::open(format!("/proc/{}/ns/net", child.id())).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     must_see("a namespace that a descriptor holds", "net: ");

@@ -1,4 +1,4 @@
-//! Where a lab is not possible, or not enough is left: what is said, and that nothing is left.
+//! Where no lab can be made, or resources run out: the error, and that nothing is left behind.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ fn few_descriptors_are_a_clear_error() {
 }
 
 #[trial(user_namespace)]
-fn no_user_namespaces_is_said_with_the_setting() {
+fn no_user_namespaces_is_said_with_the_sysctl() {
     std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
     let output = run("1");
     let said = both(&output);
@@ -49,7 +49,7 @@ fn a_chroot_is_said() {
     assert_eq!(said.matches("in a chroot no user namespace can be made").count(), 2, "{said}");
 }
 
-#[trial]
+#[trial(hostname)]
 fn an_ordinary_user_needs_nothing() {
     Script::walkthrough().shell(&["run"]).user(NOBODY).run().success();
     let evaluate = |text: &str| Shell::new().command(["-c", text]).user(NOBODY).run().success();

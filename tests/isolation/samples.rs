@@ -5,14 +5,14 @@ use stdlib::catalog::Changes;
 use super::snapshot::{assert_equal, snapshot};
 use crate::common::{both, nslab, sh};
 
-#[trial(pretend_host, ip)]
+#[trial(pretend_host, nft)]
 fn host_refuses_every_sample_call() {
     // Without IPv6 nothing changes by itself afterwards.
     sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
         ip link add eth0 type veth peer name eth1; ip link set eth0 up; ip link set eth1 up
         ip addr add 192.0.2.1/24 dev eth0; ip route add default via 192.0.2.254");
     let lab = stdlib::lab::Lab::here(None).unwrap();
-    let (_, catalog) = interp::language::engine::build(&lab);
+    let (_, catalog) = interp::language::engine::build(&lab, &interp::console::Console::standard());
     let changing = catalog.functions.iter().filter(|function| function.changes.any());
     let samples: Vec<_> = changing
         .filter_map(|function| match function.changes {

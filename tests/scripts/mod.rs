@@ -45,14 +45,14 @@ fn the_walkthrough_without_privileges() {
     walk(Script::walkthrough().shell(&["run"]).user(NOBODY));
 }
 
-#[trial(lo_alone)]
+#[trial(lo_alone, hostname)]
 fn the_walkthrough_with_an_empty_environment() {
     walk(Script::walkthrough().shell(&["run"]).env_clear().env("PATH", ""));
     walk(Script::walkthrough().shell(&["run"]).env_clear().env("PATH", "").user(NOBODY));
 }
 
 /// The walkthrough works with `--host` as well, and the machine is as before.
-#[trial(pretend_host, lo_alone)]
+#[trial(pretend_host, lo_alone, hostname)]
 fn the_walkthrough_with_host() {
     crate::common::sh("ip link set lo down");
     walk(Script::walkthrough().shell(&["run", "--host"]));
@@ -60,7 +60,7 @@ fn the_walkthrough_with_host() {
 }
 
 /// The walkthrough starts only the programs that it names, and starts each of them.
-#[trial(lo_alone, strace)]
+#[trial(lo_alone, hostname, strace)]
 fn the_walkthrough_starts_only_what_it_names() {
     let script = Script::walkthrough();
     let directory = tempfile::tempdir().unwrap();

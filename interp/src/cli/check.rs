@@ -1,49 +1,49 @@
 //! `nslab check`: compiles scripts without running them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::Args;
 use stdlib::catalog::Catalog;
 
-use super::run::show;
-use crate::console::complain;
+use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Known};
 use crate::language::engine::{STACK, for_syntax};
 use crate::language::sources::Script;
-use crate::status::FAILED;
+use crate::status::Status;
 use crate::text::sources::Sources;
 
-/// Compiles scripts without running them; makes no lab.
-pub(super) fn main(scripts: &[PathBuf]) -> u8 {
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The scripts.
+    #[arg(required = true)]
+    scripts: Vec<PathBuf>,
+}
+
+/// Reports the first syntax error of each script; needs no lab.
+pub(super) fn main(console: &Console, arguments: &Arguments) -> Status {
     let work = || {
-        let engine = for_syntax();
-        let sources = Sources::default();
-        let mut status = 0;
-        for path in scripts {
-            match Script::read(path) {
-                Ok(script) => {
-                    sources.add(&script.name, &script.text);
-                    if let Err(error) = engine.compile(&script.text) {
-                        let known = Known {
-                            catalog: &Catalog::default(),
-                            sources: &sources,
-                            functions: Vec::new(),
-                            variables: Vec::new(),
-                        };
-                        show(&Diagnostic::of(&error.into(), &script.name, &known));
-                        status = FAILED;
-                    }
-                }
-                Err(text) => {
-                    complain(&text);
-                    status = FAILED;
-                }
-            }
-        }
-        status
+        let wrong = arguments.scripts.iter().filter(|path| !is_correct(console, path)).count();
+        if wrong == 0 { Status::Ok } else { Status::Failed }
     };
     thread::scope(|scope| {
         let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
+        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(Status::Defect)
     })
+}
+
+fn is_correct(console: &Console, path: &Path) -> bool {
+    let script = match Script::read(path) {
+        Ok(script) => script,
+        Err(text) => {
+            console.error(&text);
+            return false;
+        }
+    };
+    let Err(error) = for_syntax().compile(&script.text) else { return true };
+    let sources = Sources::default();
+    sources.add(&script.name, &script.text);
+    let known = Known { catalog: &Catalog::default(), sources: &sources, functions: Vec::new(), variables: Vec::new() };
+    Diagnostic::of(&error.into(), &script.name, &known).report(console);
+    false
 }

@@ -1,28 +1,23 @@
-//! `nslab gc`: undoes what killed `--host` sessions have left.
+//! `nslab gc`: undoes what killed `--host` sessions left behind.
 
-use std::io::Write;
-
-use stdlib::Error;
 use stdlib::lab::host;
+use stdlib::{Error, Kind};
 
-use super::forbidden;
-use crate::console::complain;
-use crate::status::FAILED;
+use super::launch::forbidden;
+use crate::console::{Console, Lost};
+use crate::status::Status;
 
-pub(super) fn main() -> u8 {
+/// Undoes every journal without an owner and prints their number.
+pub(super) fn main(console: &Console) -> Result<Status, Lost> {
     if !nix::unistd::geteuid().is_root() {
-        return forbidden(
-            &Error::plain(stdlib::Kind::Permission, "`nslab gc` needs root")
-                .hint("only `--host` leaves anything behind, and only root can use it"),
-        );
+        let error = Error::plain(Kind::Permission, "`nslab gc` needs root")
+            .hint("only `--host` leaves anything behind, and only root can use it");
+        return Ok(forbidden(console, &error));
     }
     let (undone, errors) = host::collect_garbage();
     for error in &errors {
-        complain(&error.to_string());
-        if let Some(hint) = error.hint_text() {
-            let _ = writeln!(std::io::stderr(), "hint: {hint}");
-        }
+        console.error_with_hint(error);
     }
-    let _ = writeln!(std::io::stdout(), "{undone} left-over journals undone");
-    if errors.is_empty() { 0 } else { FAILED }
+    console.say(&format!("{undone} left-over journals undone"))?;
+    Ok(if errors.is_empty() { Status::Ok } else { Status::Failed })
 }

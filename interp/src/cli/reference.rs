@@ -1,14 +1,28 @@
-//! The reference of all functions and types, written from the catalog.
+//! `nslab reference`: the reference of all functions and types, written from the catalog.
 
 use std::fmt::Write;
 
 use stdlib::catalog::Catalog;
 
+use super::launch;
+use crate::console::Console;
+use crate::language::interpreter::Interpreter;
+use crate::status::Status;
+
+/// Prints the reference. The catalog comes with an engine, and an engine has a lab.
+pub(super) fn main(console: &Console, host: bool) -> Status {
+    launch::in_lab(console, host, false, |lab| {
+        let interpreter = Interpreter::new(lab.clone(), console.clone(), None, &[]);
+        console.say(markdown(&interpreter.catalog).trim_end())?;
+        Ok(Status::Ok)
+    })
+}
+
 /// The whole reference as Markdown.
-pub(crate) fn markdown(catalog: &Catalog) -> String {
+fn markdown(catalog: &Catalog) -> String {
     let mut text = String::from(
-        "# Reference\n\nWritten by `nslab reference`. `[x: T]` may be left out. `link: Link` may also be a name, or a \
-         namespace and a name; `ns: NetNs` may also be what `hold`, `nsenter` or `unshare` returned. Every function \
+        "# Reference\n\nWritten by `nslab reference`. `[x: T]` is optional. `link: Link` may also be a name, or a \
+         namespace and a name; `ns: NetNs` may also be the result of `hold`, `nsenter` or `unshare`. Every function \
          can be called as a method of its first argument.\n",
     );
     let mut family = "";

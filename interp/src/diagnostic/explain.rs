@@ -1,4 +1,4 @@
-//! What an error of the language means, in words of nslab's, and what to do next.
+//! Explains an error of the language in the words of nslab: the message, and the hint what to do next.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Known;
 use crate::text::sources::is_closure;
 use stdlib::suggest::nearest;
 
-/// What went wrong in words of ours, and what to do next.
+/// The message and the hint for an error. `text` is the source that it was raised in.
 pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     use EvalAltResult::{
         ErrorAssignmentToConstant, ErrorDataRace, ErrorDataTooLarge, ErrorDotExpr, ErrorFunctionNotFound, ErrorParsing,
@@ -22,7 +22,7 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
         ErrorPropertyNotFound(name, _) => no_key(name, text),
         ErrorDotExpr(message, _) => no_property(message, known.catalog),
         ErrorDataRace(..) => (
-            "a value is used by a method call and by the closure it was given".into(),
+            "a method call and the closure in its arguments use the same value".into(),
             Some(
                 "write `within ns { … }`, or the call as a function: `run(ns, || …)` instead of `ns.run(|| …)`".into(),
             ),
@@ -32,12 +32,12 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
         }
         ErrorDataTooLarge(what, _) => {
             let what = match what.as_str() {
-                what if what.contains("string") => "the text",
+                what if what.contains("string") => "the string",
                 what if what.contains("array") => "the array",
                 what if what.contains("map") => "the map",
                 what => what,
             };
-            (format!("{what} grows too large"), Some("the limits: 16 MiB of text, 100,000 elements".into()))
+            (format!("{what} grows too large"), Some("the limits: a string of 16 MiB, 100,000 elements".into()))
         }
         ErrorAssignmentToConstant(name, _) => (format!("`{name}` is a constant"), Some("declare it with `let`".into())),
         ErrorRuntime(value, _) => (value.to_string(), None),
@@ -49,7 +49,7 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
     }
 }
 
-/// The same for the text of an error of the language that went through a function of ours, as `wait_until`.
+/// The same for the text of a language error that passed through a function of nslab, such as `wait_until`.
 pub(super) fn explain_text(message: &str, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     if let Some(signature) = message.strip_prefix("Function not found: ") {
         return no_function(signature, known, text);
@@ -70,7 +70,7 @@ fn parsing(error: &ParseErrorType, at: Position, known: &Known<'_>, text: &str) 
             ("a `}` is missing at the end".into(), Some("every `{` needs its `}`".into()))
         }
         ParseErrorType::MissingToken(token, _) if token == ";" => {
-            // Rhai notices at the beginning of the next statement.
+            // Rhai reports it at the beginning of the next statement.
             ("a `;` is missing before this".into(), Some("statements end with `;`".into()))
         }
         ParseErrorType::UnknownOperator(op) => (format!("no operator `{op}`"), None),
@@ -84,21 +84,21 @@ fn parsing(error: &ParseErrorType, at: Position, known: &Known<'_>, text: &str) 
             (format!("`{word}` is a reserved word"), instead)
         }
         ParseErrorType::BadInput(LexError::UnterminatedString) => (
-            "a quote is missing at the end of this text".into(),
-            Some("text over several lines stands between backticks: `…`".into()),
+            "a quote is missing at the end of this string".into(),
+            Some("a string over several lines stands between backticks: `…`".into()),
         ),
         other => (lower(&other.to_string()), None),
     }
 }
 
-/// Whether nothing but blanks follows the position.
+/// Whether only white space follows the position.
 fn at_the_end(text: &str, at: Position) -> bool {
     let rest = text.lines().skip(at.line().unwrap_or(1) - 1).enumerate();
     let before = at.position().unwrap_or(1).saturating_sub(1);
     rest.flat_map(|(n, line)| line.chars().skip(if n == 0 { before } else { 0 })).all(char::is_whitespace)
 }
 
-/// How many more `{` than `}` there are, those in texts and comments included: good enough for a hint.
+/// How many more `{` than `}` there are. Strings and comments count too, which is good enough for a hint.
 fn open_braces(text: &str) -> usize {
     text.matches('{').count().saturating_sub(text.matches('}').count())
 }
@@ -123,8 +123,8 @@ fn no_function(signature: &str, known: &Known<'_>, text: &str) -> (String, Optio
         .replace("f64", "float");
     if is_closure(name) {
         return (
-            "a closure that a module made cannot be called outside of it".into(),
-            Some("let the module's function call it, or return a value instead".into()),
+            "a closure that a module created cannot be called outside of that module".into(),
+            Some("call it in the module, or return a value instead".into()),
         );
     }
     let functions = &known.catalog.functions;
@@ -137,7 +137,7 @@ fn no_function(signature: &str, known: &Known<'_>, text: &str) -> (String, Optio
         };
         return (text, Some(format!("usage: {}", usage.join("\n       "))));
     }
-    // A property that is called like a function is a common slip.
+    // A property called like a function is a common mistake.
     if known.catalog.types.iter().any(|of| of.name == args && of.properties.iter().any(|p| p.name == name)) {
         return (
             format!("`{name}` is a property of {args}, not a function"),
@@ -166,12 +166,13 @@ fn no_variable(name: &str, known: &Known<'_>, text: &str) -> (String, Option<Str
         None if defined(text, &["let ", "const ", "for "]).contains(name) || known.variables.contains(&name) => {
             Some("functions do not see the variables of the script: pass it as an argument".to_owned())
         }
-        None => Some(format!("make it first: `let {name} = …;`")),
+        None => Some(format!("declare it first: `let {name} = …;`")),
     };
     (format!("no variable `{name}`"), hint)
 }
 
-/// What a map was asked for. The map itself is not at hand: the keys that the script writes, and those of errors, are.
+/// A map without the key `name`. The map itself is out of reach, so the hint searches the keys that the script writes
+/// and the keys of errors.
 fn no_key(name: &str, text: &str) -> (String, Option<String>) {
     const OF_ERRORS: [&str; 8] = ["kind", "message", "errno", "hint", "op", "ns", "line", "source"];
     let own = defined(text, &["#{", ", ", "."]);
@@ -195,7 +196,7 @@ fn no_property(message: &str, catalog: &Catalog) -> (String, Option<String>) {
     (format!("{of} has no property `{name}`"), Some(hint))
 }
 
-/// The words that follow one of `markers` in the text: what the script itself defines, roughly.
+/// The words that follow one of `markers` in the text: approximately the names that the script defines.
 fn defined(text: &str, markers: &[&str]) -> BTreeSet<String> {
     let word = |rest: &str| -> String { rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
     markers

@@ -1,4 +1,4 @@
-//! Errors for people: what failed, the line with a mark under it, the calls that led there, what to do next.
+//! Errors for the user: what failed, the source line with a mark, the calls that led there, what to do next.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,26 +15,26 @@ use explain::{explain, explain_text};
 mod explain;
 mod render;
 
-/// What there is, for a name that is not: the nearest one is offered.
+/// The names that exist. An error about an unknown name offers the nearest one.
 pub struct Known<'a> {
-    /// What nslab brings.
+    /// The functions and types of nslab.
     pub catalog: &'a Catalog,
-    /// What was read.
+    /// The texts that were read.
     pub sources: &'a Sources,
-    /// Functions of scripts and of earlier inputs.
+    /// The functions of scripts and of earlier inputs.
     pub functions: Vec<&'a str>,
-    /// Variables of earlier inputs.
+    /// The variables of earlier inputs.
     pub variables: Vec<&'a str>,
 }
 
-/// A place in a source.
+/// A range of bytes in a source.
 #[derive(Clone, Debug)]
 struct Spot {
     source: String,
     span: Range<usize>,
 }
 
-/// An error that is ready to be shown.
+/// An error that is ready to be rendered.
 #[derive(Debug)]
 pub struct Diagnostic {
     /// What failed.
@@ -44,19 +44,19 @@ pub struct Diagnostic {
     /// Whether it is a failed `check`.
     pub is_check: bool,
     at: Option<Spot>,
-    /// The calls that led there, innermost first: what happened, and where.
+    /// The calls that led there, innermost first: a sentence and the place of each.
     calls: Vec<(String, Spot)>,
     sources: Vec<(String, String)>,
 }
 
-/// One step of the way from the outermost call to the error.
+/// The descent from the outermost call to the error.
 struct Walk<'a> {
     sources: &'a Sources,
     calls: Vec<(String, Spot)>,
 }
 
 impl Diagnostic {
-    /// The diagnostic of `error`, which came out of the source `name`.
+    /// The diagnostic of `error`, raised by the source `name`.
     #[must_use]
     pub fn of(error: &EvalAltResult, name: &str, known: &Known<'_>) -> Self {
         let sources = known.sources;
@@ -91,7 +91,7 @@ impl Diagnostic {
 }
 
 impl Walk<'_> {
-    /// Goes down to the first cause, noting each call. Returns the cause and the source it is in.
+    /// Descends to the first cause and records each call. Returns the cause and the source that it is in.
     fn down<'e>(&mut self, error: &'e EvalAltResult, source: &str) -> (&'e EvalAltResult, String) {
         match error {
             EvalAltResult::ErrorInFunctionCall(function, inside, inner, at) => {
@@ -113,7 +113,7 @@ impl Walk<'_> {
     }
 }
 
-/// The token at a position. Rhai counts characters, files have bytes.
+/// The token at a position. Rhai counts characters; a spot counts bytes.
 fn spot(sources: &Sources, source: &str, at: Position) -> Option<Spot> {
     let text = sources.get(source)?;
     let begin = offset(&text, at)?;

@@ -1,4 +1,4 @@
-//! The language engine: limits, bindings, syntax. The same for scripts, tests and the REPL.
+//! The language engine: limits, bindings, syntax. Scripts, tests and the REPL use the same one.
 
 use std::sync::Arc;
 
@@ -8,22 +8,23 @@ use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
 use super::{output, syntax};
+use crate::console::Console;
 
 /// The stack of the thread that evaluates: 128 calls of the deepest expressions need about 40 MiB in a debug build.
 pub const STACK: usize = 256 << 20;
 
-/// What `exit(N)` throws.
+/// The value that `exit(N)` terminates the evaluation with.
 #[derive(Clone, Copy)]
-pub(crate) struct ExitToken(pub u8);
+pub(super) struct ExitToken(pub u8);
 
-/// Makes an engine that works on `lab`, and the catalog of what it can do.
+/// An engine that works on `lab` and prints to `console`, and the catalog of its functions and types.
 #[must_use]
-pub fn build(lab: &Arc<Lab>) -> (Engine, Catalog) {
+pub fn build(lab: &Arc<Lab>, console: &Console) -> (Engine, Catalog) {
     let mut engine = Engine::new();
     limit(&mut engine);
     let mut catalog = bindings::register(&mut engine, lab);
     syntax::register(&mut engine, &mut catalog);
-    output::attach(&mut engine, lab.exec());
+    output::attach(&mut engine, lab.exec(), console);
     let exec = lab.exec().clone();
     engine.on_progress(move |_| exec.is_interrupted().then(|| "interrupted".into()));
     engine.register_fn("exit", || leave(0));
@@ -31,7 +32,7 @@ pub fn build(lab: &Arc<Lab>) -> (Engine, Catalog) {
     (engine, catalog)
 }
 
-/// An engine that can only compile: for `nslab check`, which makes no lab.
+/// An engine that only compiles and needs no lab.
 #[must_use]
 pub fn for_syntax() -> Engine {
     let mut engine = Engine::new();
@@ -40,7 +41,7 @@ pub fn for_syntax() -> Engine {
     engine
 }
 
-/// Limits, set explicitly: Rhai's own differ between debug and release builds, and sizes have none.
+/// Sets all limits explicitly: Rhai's defaults differ between debug and release builds, and sizes have none.
 fn limit(engine: &mut Engine) {
     engine
         .set_max_call_levels(128)
@@ -51,7 +52,7 @@ fn limit(engine: &mut Engine) {
         .set_max_variables(10_000)
         .set_max_functions(10_000)
         .set_max_modules(1_000)
-        // `Full` would call functions while it compiles: a namespace would be made while a line is typed.
+        // `Full` calls functions at compile time: typing a line would create a namespace.
         .set_optimization_level(OptimizationLevel::Simple)
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)
@@ -61,6 +62,6 @@ fn limit(engine: &mut Engine) {
 fn leave(code: INT) -> Result<(), Box<EvalAltResult>> {
     match u8::try_from(code) {
         Ok(code) => Err(EvalAltResult::ErrorTerminated(Dynamic::from(ExitToken(code)), Position::NONE).into()),
-        Err(_) => Err(format!("{code} is no exit status: 0 to 255").into()),
+        Err(_) => Err(format!("{code} is not a valid exit status: 0 to 255").into()),
     }
 }

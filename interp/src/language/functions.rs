@@ -1,7 +1,7 @@
-//! The functions that scripts and inputs define: those of one text are a module of their own, whose name is the text's.
+//! The functions that scripts and inputs define. The functions of one text form a module named after that text.
 //!
-//! Rhai knows the source of a running function by the module that it was found in. Functions that were merged into one
-//! tree would all seem to come from the input that calls them, and errors would quote that one's text.
+//! Rhai derives the source of a running function from the module that has it. If the functions of all inputs were merged
+//! into one tree, each would seem to come from the calling input, and errors would quote the wrong text.
 
 use rhai::{AST, Dynamic, FnPtr, Module, ScriptFuncDef, Shared};
 
@@ -14,7 +14,7 @@ pub struct Function {
     pub name: String,
     /// The number of its parameters.
     pub arity: usize,
-    /// How it is called: `twice(x)`.
+    /// Name and parameters: `twice(x)`.
     pub signature: String,
     /// Its text, comments included.
     pub text: String,
@@ -41,7 +41,7 @@ pub(crate) fn module(ast: &AST, name: &str) -> Option<Shared<Module>> {
     }
     module.set_id(name);
     for function in ast.iter_fn_def().filter(|function| !is_closure(&function.name)) {
-        // The bare name is a pointer. Rhai's own pointer would be called without a look at the module.
+        // The bare name is a pointer by name. Rhai's own pointer would bypass the module.
         if let Ok(pointer) = FnPtr::new(&function.name) {
             module.set_var(function.name.clone(), pointer);
         }
@@ -49,14 +49,14 @@ pub(crate) fn module(ast: &AST, name: &str) -> Option<Shared<Module>> {
     Some(module.into())
 }
 
-/// What takes the place of a compiled text's own functions. Rhai keeps constants for functions only if there are any.
+/// The module in place of a compiled text's own functions. Rhai passes constants to functions only if a text has some.
 pub(crate) fn marker() -> Module {
     let mut module = Module::new();
     module.set_var("functions", Dynamic::UNIT);
     module
 }
 
-/// The lines from `fn` to the closing brace, with the comments that document it.
+/// The text from `fn` to the closing brace, with its doc comments.
 fn text_of(function: &ScriptFuncDef, text: &str) -> Option<String> {
     let (start, end) = (function.body.start_position(), function.body.end_position());
     let (start, end) = (offset(text, start)?, offset(text, end)? + 1);

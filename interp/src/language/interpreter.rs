@@ -1,4 +1,5 @@
-//! The interpreter: an engine, its catalog, the sources it has read, and what came of an evaluation.
+//! The interpreter: an engine with its lab, its catalog and the sources it has read. An evaluation has an outcome, which
+//! is a value; nothing is reported here.
 
 use std::sync::Arc;
 
@@ -7,85 +8,119 @@ use stdlib::bindings::RhaiResultOf;
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
+use super::engine::{self, ExitToken};
+use super::functions::{self, Function};
+use super::output;
+use super::sources::{Directory, Resolver, Script};
+use crate::console::{Console, Lost};
 use crate::diagnostic::{Diagnostic, Known};
-use crate::language::engine::{self, ExitToken};
-use crate::language::functions::{self, Function};
-use crate::language::output;
-use crate::language::sources::{Folder, Resolver, Script};
-use crate::status::FAILED;
+use crate::status::Status;
 use crate::text::sources::Sources;
 
 /// An engine with its lab.
 pub struct Interpreter {
     /// The engine.
     pub engine: Engine,
-    /// What it can do.
+    /// The functions and types of the engine.
     pub catalog: Arc<Catalog>,
-    /// What it works on.
+    /// The lab that the functions work on.
     pub lab: Arc<Lab>,
-    /// What it has read.
+    /// The texts that were read.
     pub sources: Arc<Sources>,
+    console: Console,
     functions: Vec<Function>,
-    folder: Option<Folder>,
+    directory: Option<Directory>,
     args: Vec<String>,
 }
 
-/// What came of an evaluation that did not end with a value.
+/// How an evaluation ended: with a value, or before it had one.
+pub type Outcome = Result<Dynamic, Stop>;
+
+/// How an evaluation ended without a value.
 pub enum Stop {
     /// `exit(N)`.
     Exit(u8),
-    /// Ctrl-C.
+    /// Ctrl-C, or an interrupt of the executor.
     Interrupted,
+    /// The output of `print` is lost.
+    OutputLost(Lost),
     /// An error.
     Failed(Box<Diagnostic>),
 }
 
 impl Stop {
-    /// The exit status of a script that ended so.
+    /// The exit status of a script that ended this way.
     #[must_use]
-    pub fn status(&self) -> u8 {
+    pub fn status(&self) -> Status {
         match self {
-            Self::Exit(code) => *code,
-            Self::Interrupted => 130,
-            Self::Failed(diagnostic) if diagnostic.is_check => 1,
-            Self::Failed(_) => FAILED,
+            Self::Exit(code) => Status::Of(*code),
+            Self::Interrupted => Status::Interrupted,
+            Self::OutputLost(lost) => lost.status(),
+            Self::Failed(diagnostic) if diagnostic.is_check => Status::CheckFailed,
+            Self::Failed(_) => Status::Failed,
         }
+    }
+
+    /// Whether a failed `check` ended the evaluation.
+    #[must_use]
+    pub fn is_check(&self) -> bool {
+        matches!(self, Self::Failed(diagnostic) if diagnostic.is_check)
     }
 }
 
 impl Interpreter {
-    /// An interpreter for scripts in `folder`, which get `args`.
+    /// An interpreter that prints to `console`, for scripts that import from `directory` and get `args`.
     #[must_use]
-    pub fn new(lab: Arc<Lab>, folder: Option<Folder>, args: &[String]) -> Self {
-        let (mut engine, catalog) = engine::build(&lab);
+    pub fn new(lab: Arc<Lab>, console: Console, directory: Option<Directory>, args: &[String]) -> Self {
+        let (mut engine, catalog) = engine::build(&lab, &console);
         let array: rhai::Array = args.iter().cloned().map(Dynamic::from).collect();
         engine.register_fn("args", move || array.clone());
-        let catalog = Arc::new(catalog);
-        let args = args.to_vec();
-        let mut new = Self { engine, catalog, lab, sources: Arc::default(), functions: Vec::new(), folder, args };
+        let mut new = Self {
+            engine,
+            catalog: Arc::new(catalog),
+            lab,
+            sources: Arc::default(),
+            console,
+            functions: Vec::new(),
+            directory,
+            args: args.to_vec(),
+        };
         new.import_from(None);
         new
     }
 
+    /// Runs a whole script in a scope of its own.
+    ///
+    /// A process may run many scripts on one lab, each with an interpreter of its own. An interrupt stays set until the
+    /// caller clears it with `lab.exec().resume()`.
+    ///
+    /// # Errors
+    /// How the script ended without a value.
+    pub fn run(&mut self, script: &Script) -> Outcome {
+        let mut scope = Scope::new();
+        let ast = self.compile(&scope, &script.name, &script.text)?;
+        self.evaluate(&mut scope, &ast)
+    }
+
     /// Forgets functions and imports.
     pub fn forget(&mut self) {
-        *self = Self::new(self.lab.clone(), self.folder.clone(), &self.args);
+        *self = Self::new(self.lab.clone(), self.console.clone(), self.directory.clone(), &self.args);
     }
 
-    /// Imports are looked for below `folder`, or else below the interpreter's own, and read anew.
-    pub fn import_from(&mut self, folder: Option<&Folder>) {
-        let folder = folder.or(self.folder.as_ref()).cloned();
-        self.engine.set_module_resolver(Resolver::new(folder, self.sources.clone()));
+    /// Sets the directory of later imports: `directory`, or the interpreter's own. Modules are read again.
+    pub fn import_from(&mut self, directory: Option<&Directory>) {
+        let directory = directory.or(self.directory.as_ref()).cloned();
+        self.engine.set_module_resolver(Resolver::new(directory, self.sources.clone()));
     }
 
-    /// The functions that what was compiled so far defines; of two with the same name and number of parameters, the
-    /// later one.
+    /// The functions that the compiled texts define. A later function replaces an earlier one of the same name and
+    /// number of parameters.
     #[must_use]
     pub fn functions(&self) -> &[Function] {
         &self.functions
     }
 
-    /// Compiles the text that errors call `name`; the functions it defines are known from here on.
+    /// Compiles a text that errors call `name`, and registers the functions that it defines.
     ///
     /// # Errors
     /// A syntax error.
@@ -110,7 +145,7 @@ impl Interpreter {
         Ok(AST::new_with_source(statements, functions::marker(), name))
     }
 
-    /// Whether a script compiles by itself; nothing of it is kept.
+    /// Checks that a script compiles by itself; keeps nothing of it but the text.
     ///
     /// # Errors
     /// A syntax error.
@@ -120,7 +155,7 @@ impl Interpreter {
         self.engine.compile(&script.text).map(drop).map_err(stop)
     }
 
-    /// What makes the constants of earlier inputs known to functions, as `global::NAME`.
+    /// Statements that make the constants of earlier inputs visible in functions, as `global::NAME`.
     fn constants(&self, scope: &Scope<'_>) -> Vec<Stmt> {
         let constants = scope.iter_raw().filter(|(_, is_constant, _)| *is_constant);
         let text = constants.map(|(name, ..)| format!("const {name} = {name};")).collect::<Vec<_>>().concat();
@@ -128,35 +163,36 @@ impl Interpreter {
         ast.map(|ast| ast.statements().to_vec()).unwrap_or_default()
     }
 
-    /// Evaluates what was compiled.
+    /// Evaluates a compiled text.
     ///
     /// # Errors
-    /// What ended it.
-    pub fn evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> Result<Dynamic, Stop> {
+    /// How the evaluation ended without a value.
+    pub fn evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> Outcome {
         let name = ast.source().unwrap_or_default().to_owned();
         self.try_evaluate(scope, ast).map_err(|error| self.stop(&error, &name, scope))
     }
 
-    /// As [`Interpreter::evaluate`], with the language's own error.
+    /// As [`Interpreter::evaluate`], with the language's own error. [`Interpreter::stop`] gives its meaning.
     pub(crate) fn try_evaluate(&self, scope: &mut Scope<'_>, ast: &AST) -> RhaiResultOf<Dynamic> {
         self.engine.eval_ast_with_scope::<Dynamic>(scope, ast)
     }
 
-    /// Calls one of our functions.
+    /// Calls a function of nslab.
     ///
     /// # Errors
-    /// What ended it.
-    pub fn call(&self, function: &str, args: impl FuncArgs) -> Result<Dynamic, Stop> {
+    /// How the call ended without a value.
+    pub fn call(&self, function: &str, args: impl FuncArgs) -> Outcome {
         let result = self.engine.eval_fn_call::<Dynamic>(function, None, args);
         result.map_err(|error| self.stop(&error, "", &Scope::new()))
     }
 
-    /// What an error of the source `name` means.
+    /// The meaning of an error that the source `name` raised.
     pub(crate) fn stop(&self, error: &EvalAltResult, name: &str, scope: &Scope<'_>) -> Stop {
         if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner() {
-            return match token.read_lock::<ExitToken>() {
-                Some(exit) => Stop::Exit(exit.0),
-                None => Stop::Interrupted,
+            return match (token.read_lock::<ExitToken>(), self.console.lost()) {
+                (Some(exit), _) => Stop::Exit(exit.0),
+                (None, Some(lost)) => Stop::OutputLost(lost),
+                (None, None) => Stop::Interrupted,
             };
         }
         let known = Known {
@@ -168,12 +204,9 @@ impl Interpreter {
         Stop::Failed(Box::new(Diagnostic::of(error, name, &known)))
     }
 
-    /// The value as people read it; none for `()`.
+    /// The value as `print` shows it; none for `()`.
     #[must_use]
     pub fn show(&self, value: &Dynamic) -> Option<String> {
-        if value.is_unit() {
-            return None;
-        }
-        Some(output::shown_whole(&self.engine, value))
+        (!value.is_unit()).then(|| output::shown_whole(&self.engine, value))
     }
 }

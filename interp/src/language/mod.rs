@@ -3,6 +3,6 @@
 pub mod engine;
 pub mod functions;
 pub mod interpreter;
-pub(crate) mod output;
+mod output;
 pub mod sources;
 mod syntax;

@@ -1,33 +1,36 @@
-//! How values are shown, and what scripts print: one writer, lines as they come.
+//! What scripts print, and how values are shown.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, ImmutableString};
 use stdlib::exec::Executor;
 
-/// Sends `print` to standard output and `debug` to standard error. When nobody reads any more, the script ends.
-pub(crate) fn attach(engine: &mut Engine, exec: &Arc<Executor>) {
-    let owner = exec.clone();
+use crate::console::Console;
+
+/// Sends `print` to standard output, unchanged, and `debug` to standard error, escaped.
+///
+/// A script whose output is lost ends at once, as by an interrupt; the console keeps the reason.
+pub(super) fn attach(engine: &mut Engine, exec: &Arc<Executor>, console: &Console) {
+    let (exec, out) = (exec.clone(), console.clone());
     engine.on_print(move |text| {
-        let mut out = io::stdout().lock();
-        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-            owner.interrupt();
+        if out.print(text).is_err() {
+            exec.interrupt();
         }
     });
+    let err = console.clone();
     engine.on_debug(move |text, source, at| {
         let source = source.map_or(String::new(), |source| format!("{source}:"));
-        let _ = writeln!(io::stderr(), "{source}{at:?}: {text}");
+        err.note(&format!("{source}{at:?}: {text}"));
     });
 }
 
-/// The value as it prints itself; what stands in an array or a map takes one line.
-pub(crate) fn shown_whole(engine: &Engine, value: &Dynamic) -> String {
+/// The value as `print` shows it. An array or a map takes one line.
+pub(super) fn shown_whole(engine: &Engine, value: &Dynamic) -> String {
     if value.is_array() || value.is_map() { shown_brief(engine, value) } else { shown(engine, "to_string", value) }
 }
 
 /// The value in one line.
-pub(crate) fn shown_brief(engine: &Engine, value: &Dynamic) -> String {
+pub(super) fn shown_brief(engine: &Engine, value: &Dynamic) -> String {
     shown(engine, "to_debug", value)
 }
 

@@ -1,4 +1,4 @@
-//! Where script text comes from: files, the modules they import, the lines of a session. Errors quote it.
+//! Where script text comes from: files, standard input, and the modules that scripts import.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,84 +11,80 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use stdlib::bindings::ScriptError;
+use stdlib::name::printable;
 
+use crate::console::describe;
 use crate::text::sources::Sources;
 
 /// How deep imports may nest.
 const DEPTH: usize = 16;
 
-/// Modules that come with nslab: `import "std/NAME" as name`.
+/// The modules of nslab itself: `import "std/NAME" as name`.
 const EMBEDDED: [(&str, &str); 1] = [("std/topo", include_str!("../../../scripts/lib/topo.rhai"))];
 
-/// A folder, held open: scripts import what is below it.
+/// An open directory: scripts import the modules below it.
 #[derive(Clone, Debug)]
-pub struct Folder {
-    /// What the user calls it; empty for the current one.
+pub struct Directory {
+    /// The path as the user wrote it; empty for the working directory.
     shown: PathBuf,
     fd: Arc<OwnedFd>,
 }
 
-impl Folder {
-    /// Opens it; none if that is not possible.
+impl Directory {
+    /// Opens a directory; none if that is not possible.
     #[must_use]
     pub fn open(path: &Path) -> Option<Self> {
         let opened = File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok()?;
         Some(Self { shown: path.to_owned(), fd: Arc::new(opened.into()) })
     }
 
-    /// The one that the program was started in: what is typed imports from there.
+    /// The working directory: typed inputs import from there.
     #[must_use]
     pub fn current() -> Option<Self> {
         Self::open(Path::new(""))
     }
 
-    /// What errors call the file `key` in it.
+    /// The name that errors use for the file `key` in the directory.
     fn source(&self, key: &Path) -> String {
         self.shown.join(key).to_string_lossy().into_owned()
     }
 }
 
-/// A script, read before the lab was made.
+/// A script. It is read before the lab exists: in the lab, `/run` and the files in it are different ones.
 pub struct Script {
-    /// What errors call it.
+    /// The name that errors use.
     pub name: String,
     /// Its text.
     pub text: String,
-    /// Its folder: imports are looked for below it.
-    pub folder: Option<Folder>,
+    /// The directory that it imports from.
+    pub directory: Option<Directory>,
 }
 
 impl Script {
-    /// A script from elsewhere than a file.
+    /// A script that is not in a file.
     #[must_use]
-    pub fn new(name: &str, text: String, folder: Option<Folder>) -> Self {
-        Self { name: name.into(), text: without_shebang(text), folder }
+    pub fn new(name: &str, text: String, directory: Option<Directory>) -> Self {
+        Self { name: name.into(), text: without_shebang(text), directory }
     }
 
-    /// Reads a script and opens its folder.
+    /// Reads a script and opens the directory that it is in.
     ///
     /// # Errors
-    /// A sentence for the user.
+    /// A sentence that says why the script cannot be read.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let fail = |e: std::io::Error| format!("cannot read `{}`: {}", path.display(), describe(&e));
+        let shown = printable(&path.to_string_lossy());
+        let fail = |e: std::io::Error| format!("cannot read `{shown}`: {}", describe(&e));
         let bytes = std::fs::read(path).map_err(fail)?;
         let text = String::from_utf8(bytes).map_err(|e| {
-            format!("cannot read `{}`: byte {} is not UTF-8 text", path.display(), e.utf8_error().valid_up_to() + 1)
+            format!("cannot read `{shown}`: byte {} is not UTF-8 text", e.utf8_error().valid_up_to() + 1)
         })?;
-        Ok(Self::new(&path.to_string_lossy(), text, path.parent().and_then(Folder::open)))
+        Ok(Self::new(&path.to_string_lossy(), text, path.parent().and_then(Directory::open)))
     }
 }
 
-fn describe(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
-    }
-}
-
-/// Takes a byte order mark away and blanks a `#!` line, which Rhai takes only in files it reads itself; the line numbers
-/// stay.
-pub(crate) fn without_shebang(text: String) -> String {
+/// Removes a byte order mark and blanks a `#!` line, which Rhai accepts only in files that it reads itself. The line
+/// numbers stay.
+pub fn without_shebang(text: String) -> String {
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     if text.starts_with("#!") {
         let end = text.find('\n').unwrap_or(text.len());
@@ -97,28 +93,28 @@ pub(crate) fn without_shebang(text: String) -> String {
     text
 }
 
-/// Which module an import means.
+/// The module that an import means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
-    /// Its path below the folder, or `std/NAME`.
+    /// The path below the directory, or `std/NAME`.
     key: String,
-    /// What errors call it.
+    /// The name that errors use.
     source: String,
 }
 
-/// Finds imported modules: below the script's folder, then among those that come with nslab.
+/// Finds imported modules: first below the script's directory, then among the modules of nslab.
 pub struct Resolver {
-    folder: Option<Folder>,
+    directory: Option<Directory>,
     sources: Arc<Sources>,
     loading: Mutex<Vec<Found>>,
     loaded: Mutex<BTreeMap<String, Shared<Module>>>,
 }
 
 impl Resolver {
-    /// A resolver for scripts in `folder`.
+    /// A resolver for scripts in `directory`.
     #[must_use]
-    pub fn new(folder: Option<Folder>, sources: Arc<Sources>) -> Self {
-        Self { folder, sources, loading: Mutex::default(), loaded: Mutex::default() }
+    pub fn new(directory: Option<Directory>, sources: Arc<Sources>) -> Self {
+        Self { directory, sources, loading: Mutex::default(), loaded: Mutex::default() }
     }
 
     /// The module that `path` means in the module `importer`, and its text.
@@ -128,25 +124,28 @@ impl Resolver {
         } else {
             format!("{path}.rhai")
         };
-        // Relative to the importing module, then to the script's folder.
+        // Relative to the importing module, then to the script's directory.
         let beside = importer.and_then(|importer| Path::new(importer).parent()).map(|parent| parent.join(&wanted));
         let candidates = beside.into_iter().chain([PathBuf::from(&wanted)]);
         for candidate in candidates {
             let Some(candidate) = normal(&candidate) else {
-                return Err("imports stay below the script's folder: no absolute path, no `..` out of it".into());
+                return Err("imports stay below the script's directory: no absolute path, no `..` out of it".into());
             };
-            if let Some(folder) = &self.folder
-                && let Some(text) = read_below(&folder.fd, &candidate)?
+            if let Some(directory) = &self.directory
+                && let Some(text) = read_below(&directory.fd, &candidate)?
             {
                 let key = candidate.to_string_lossy().into_owned();
-                return Ok((Found { key, source: folder.source(&candidate) }, text));
+                return Ok((Found { key, source: directory.source(&candidate) }, text));
             }
         }
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == path) {
             return Ok((Found { key: (*name).to_owned(), source: (*name).to_owned() }, (*text).to_owned()));
         }
         let known: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
-        Err(format!("there is no `{wanted}` below the script's folder, and nslab brings only: {}", known.join(", ")))
+        Err(format!(
+            "there is no `{wanted}` below the script's directory, and the modules of nslab are: {}",
+            known.join(", ")
+        ))
     }
 
     fn load(
@@ -166,7 +165,7 @@ impl Resolver {
     }
 }
 
-/// `a/./b/../c` as `a/c`; none if it leads out.
+/// `a/./b/../c` as `a/c`; none for a path that leads out of its directory.
 fn normal(path: &Path) -> Option<PathBuf> {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -180,14 +179,14 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(out)
 }
 
-/// Reads a file below `folder`; no link leads out (`openat2(2)`, `RESOLVE_BENEATH`).
-fn read_below(folder: &OwnedFd, path: &Path) -> Result<Option<String>, String> {
+/// Reads a file below `directory`. No symbolic link leads out of it (openat2(2), `RESOLVE_BENEATH`).
+fn read_below(directory: &OwnedFd, path: &Path) -> Result<Option<String>, String> {
     let how = OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_BENEATH);
-    let Ok(fd) = openat2(folder, path, how) else { return Ok(None) };
+    let Ok(fd) = openat2(directory, path, how) else { return Ok(None) };
     let mut text = String::new();
     File::from(fd)
         .read_to_string(&mut text)
-        .map_err(|e| format!("cannot read `{}`: {}", path.display(), describe(&e)))?;
+        .map_err(|e| format!("cannot read `{}`: {}", printable(&path.to_string_lossy()), describe(&e)))?;
     Ok(Some(text))
 }
 
@@ -233,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_below_its_folder() {
+    fn a_path_stays_below_its_directory() {
         assert_eq!(normal(Path::new("a/./b/../c")), Some("a/c".into()));
         assert_eq!(normal(Path::new("../x")), None);
         assert_eq!(normal(Path::new("a/../../x")), None);

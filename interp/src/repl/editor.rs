@@ -1,11 +1,10 @@
-//! The line editor: rustyline behind a small trait, fed by our completion, hints, colours and validation.
+//! The line editor: rustyline behind a small trait, with nslab's completion, hints, colours and validation.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hint, Hinter, HistoryHinter};
@@ -17,15 +16,14 @@ use rustyline::{
 };
 use stdlib::catalog::Catalog;
 
-use super::assist::complete::{Candidate, World, complete};
-use super::assist::{help, highlight, hint, validate};
-use super::commands::{COMMANDS, Completes};
+use super::assist::{command_line, complete, help, highlight, hint, validate};
 use super::history::HistoryFile;
 use super::layout;
 use super::world::Live;
+use crate::console::{self, Palette, Style};
 use crate::text::scan;
 
-/// What came of reading.
+/// The result of reading.
 pub(super) enum Read {
     /// An input.
     Input(String),
@@ -33,33 +31,33 @@ pub(super) enum Read {
     Interrupted,
     /// Ctrl-D.
     End,
-    /// The terminal is gone.
+    /// The terminal cannot be read.
     Failed(String),
 }
 
 /// Writes a line above the prompt, from any thread.
 pub(super) type Above = Box<dyn FnMut(String) + Send>;
 
-/// What the REPL needs of a line editor.
+/// What the REPL requires of a line editor.
 pub(super) trait LineEditor {
-    /// Reads an input; `prompt` as it is, and as it is shown.
-    fn read(&mut self, prompt: &str, coloured: &str) -> Read;
-    /// Gives the editor a new view of the session.
-    fn look(&mut self, live: Live);
+    /// Reads an input after a prompt.
+    fn read(&mut self, prompt: &str) -> Read;
+    /// Sets the view of the session.
+    fn update(&mut self, live: Live);
     /// A way to write above the prompt, if the terminal allows it.
     fn above(&mut self) -> Option<Above>;
-    /// Ends with saving the history.
+    /// Saves the history.
     fn close(&mut self);
 }
 
-/// rustyline as our editor.
+/// rustyline as the line editor.
 pub(super) struct Rustyline {
     editor: Editor<LineHelper, DefaultHistory>,
     history: Option<HistoryFile>,
 }
 
 impl Rustyline {
-    pub(super) fn open(catalog: Arc<Catalog>, live: Live, colour: bool) -> Result<Self, String> {
+    pub(super) fn open(catalog: Arc<Catalog>, live: Live, palette: Palette) -> Result<Self, String> {
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
@@ -72,7 +70,7 @@ impl Rustyline {
         editor.set_helper(Some(LineHelper {
             catalog: catalog.clone(),
             live,
-            colour,
+            palette,
             validator: validate::Validator::default(),
         }));
         editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), Cmd::Newline);
@@ -83,15 +81,15 @@ impl Rustyline {
         }
         let history = HistoryFile::find();
         if let Some(file) = &history {
-            let _ = file.with(|path| editor.load_history(path)); // none yet
+            let _ = file.with(|path| editor.load_history(path)); // the first session has none
         }
         Ok(Self { editor, history })
     }
 }
 
 impl LineEditor for Rustyline {
-    fn read(&mut self, prompt: &str, coloured: &str) -> Read {
-        match self.editor.readline(&(prompt, coloured)) {
+    fn read(&mut self, prompt: &str) -> Read {
+        match self.editor.readline(prompt) {
             Ok(input) => Read::Input(input),
             Err(ReadlineError::Interrupted) => Read::Interrupted,
             Err(ReadlineError::Eof) => Read::End,
@@ -99,7 +97,7 @@ impl LineEditor for Rustyline {
         }
     }
 
-    fn look(&mut self, live: Live) {
+    fn update(&mut self, live: Live) {
         if let Some(helper) = self.editor.helper_mut() {
             helper.live = live;
         }
@@ -108,13 +106,13 @@ impl LineEditor for Rustyline {
     fn above(&mut self) -> Option<Above> {
         let mut printer = self.editor.create_external_printer().ok()?;
         Some(Box::new(move |text| {
-            let _ = printer.print(text);
+            let _ = printer.print(text); // the editor has gone, and the prompt with it
         }))
     }
 
     fn close(&mut self) {
         if let Some(file) = &self.history {
-            // A history that cannot be kept is no reason to fail.
+            // A history that cannot be saved does not fail the session.
             let _ = file.with(|path| {
                 HistoryFile::prepare(path).and_then(|()| self.editor.append_history(path).map_err(io::Error::other))
             });
@@ -122,81 +120,35 @@ impl LineEditor for Rustyline {
     }
 }
 
-/// What rustyline asks while a line is typed.
+/// The callbacks of rustyline while a line is typed.
 struct LineHelper {
     catalog: Arc<Catalog>,
     live: Live,
-    colour: bool,
+    palette: Palette,
     validator: validate::Validator,
 }
 
 impl Helper for LineHelper {}
 
-/// Candidates of a command line.
-fn complete_command(catalog: &Catalog, live: &Live, line: &str, pos: usize) -> Option<(usize, Vec<Candidate>)> {
-    let text = &line[..pos];
-    let matching = |found: Vec<Candidate>, typed: &str| -> Vec<Candidate> {
-        found.into_iter().filter(|candidate| candidate.text.starts_with(typed)).collect()
-    };
-    let topics = || {
-        let functions = catalog.functions.iter().map(|f| Candidate::new(&f.name, &f.name, f.summary()));
-        let types = catalog.types.iter().map(|t| Candidate::new(&t.name, &t.name, &t.doc));
-        let commands = COMMANDS.iter().map(|c| Candidate::new(format!(":{}", c.name), format!(":{}", c.name), c.doc));
-        functions.chain(types).chain(commands).collect::<Vec<_>>()
-    };
-    if let Some(topic) = text.strip_prefix('?') {
-        let start = pos - topic.trim_start_matches('?').len();
-        return Some((start, matching(topics(), &text[start..])));
-    }
-    let rest = text.strip_prefix(':')?;
-    let Some((name, args)) = rest.split_once(' ') else {
-        let found = COMMANDS.iter().map(|c| Candidate::new(c.name, format!(":{} {}", c.name, c.args), c.doc));
-        return Some((1, matching(found.collect(), rest)));
-    };
-    let command = COMMANDS.iter().find(|command| command.name == name)?;
-    let start = pos - args.len();
-    let found = match command.completes {
-        Completes::Nothing => Vec::new(),
-        Completes::Topics => topics(),
-        Completes::Switch => ["on", "off"].map(Candidate::plain).to_vec(),
-        Completes::Namespaces if args.contains(' ') => Vec::new(),
-        Completes::Namespaces => {
-            let variables = live.variables().into_iter().filter(|(_, of)| of == "NetNs").map(|(name, _)| name);
-            let names: BTreeSet<String> = variables.chain(live.namespaces()).collect();
-            names.into_iter().map(Candidate::plain).collect()
-        }
-        Completes::Files => {
-            live.files(args).into_iter().collect::<BTreeSet<_>>().into_iter().map(Candidate::plain).collect()
-        }
-        Completes::Input => {
-            let (from, found) = complete(catalog, live, args, args.len());
-            return Some((start + from, found));
-        }
-    };
-    Some((start, matching(found, args)))
-}
-
 impl Completer for LineHelper {
-    type Candidate = rustyline::completion::Pair;
+    type Candidate = Pair;
 
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Self::Candidate>)> {
-        let (start, found) = match complete_command(&self.catalog, &self.live, line, pos) {
-            Some(found) => found,
-            None => complete(&self.catalog, &self.live, line, pos),
-        };
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (start, found) = command_line::complete(&self.catalog, &self.live, line, pos)
+            .unwrap_or_else(|| complete::complete(&self.catalog, &self.live, line, pos));
         let (texts, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|c| (c.text, (c.shown, c.doc))).unzip();
-        // One column is left free: a line that fills the last one is followed by an empty one.
+        // One column stays free: rustyline writes an empty line after a line that fills the last one.
         let shown = layout::lines(&rows, width() - 1).into_iter();
-        let pair = |(display, replacement)| rustyline::completion::Pair { display, replacement };
+        let pair = |(display, replacement)| Pair { display, replacement };
         Ok((start, shown.zip(texts).map(pair).collect()))
     }
 }
 
-/// What is shown behind the cursor.
+/// The text after the cursor.
 enum Behind {
     /// A signature, which is never inserted.
     Signature(String),
-    /// The rest of an earlier input; the right arrow takes it.
+    /// The rest of an earlier input. The right arrow inserts it.
     Earlier(String),
 }
 
@@ -233,38 +185,44 @@ impl Hinter for LineHelper {
 
 impl Highlighter for LineHelper {
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
-        if self.colour { highlight::highlight(&self.catalog, line).into() } else { line.into() }
+        if !self.palette.is_coloured() {
+            return line.into();
+        }
+        highlight::highlight(&self.catalog, self.palette, line).into()
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
-        if self.colour { format!("\x1b[1m{prompt}\x1b[0m").into() } else { prompt.into() }
+        self.palette.paint(Style::Strong, prompt).into()
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        if self.colour {
-            // The marks stay: the editor has counted their columns.
-            format!("\x1b[90m{}\x1b[0m", hint.replace('‹', "‹\x1b[0;1m").replace('›', "\x1b[0;90m›")).into()
-        } else {
-            hint.into()
-        }
+        // The marks around the current argument stay: the editor has counted their columns.
+        let Some((before, (current, after))) =
+            hint.split_once('‹').and_then(|(before, rest)| Some((before, rest.split_once('›')?)))
+        else {
+            return self.palette.paint(Style::Dim, hint).into();
+        };
+        let before = self.palette.paint(Style::Dim, &format!("{before}‹"));
+        let current = self.palette.paint(Style::Strong, current);
+        let after = self.palette.paint(Style::Dim, &format!("›{after}"));
+        [before, current, after].concat().into()
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
-        self.colour && kind != CmdKind::MoveCursor
+        self.palette.is_coloured() && kind != CmdKind::MoveCursor
     }
 }
 
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let text = context.input();
-        let more = self.validator.is_incomplete(text);
+        let more = self.validator.is_incomplete(context.input());
         Ok(if more { ValidationResult::Incomplete } else { ValidationResult::Valid(None) })
     }
 }
 
 /// The columns of the terminal.
 fn width() -> usize {
-    terminal_size::terminal_size().map_or(80, |(columns, _)| usize::from(columns.0))
+    console::size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
 /// F1: the help of the word under the cursor, above the prompt.
@@ -280,7 +238,7 @@ impl ConditionalEventHandler for HelpKey {
         let start = line[..pos].rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
         let end = line[pos..].find(|c| !is_word(c)).map_or(line.len(), |at| pos + at);
         let mut word = &line[start..end];
-        // The function whose argument is being typed.
+        // The word of an argument that is no function: the help of the called function.
         let call = scan::context(line, pos).call;
         if let Some(call) = call.as_ref().filter(|_| !self.catalog.functions.iter().any(|f| f.name == word)) {
             word = &call.name;

@@ -1,4 +1,4 @@
-//! Where the history is kept: with the state of the person who types, readable for nobody else.
+//! The history file: in the invoking user's state directory, readable for that user alone.
 
 use std::fs;
 use std::io;
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, geteuid, setfsgid, setfsuid};
 
-/// The history of the invoking user.
+/// The history file of the invoking user.
 pub(super) struct HistoryFile {
     path: PathBuf,
-    /// Under sudo, whose home it is in.
+    /// The invoking user under sudo.
     owner: Option<(Uid, Gid)>,
 }
 
 impl HistoryFile {
-    /// `$XDG_STATE_HOME/nslab/history`, or below `~/.local/state`; under sudo in the home of who called it.
+    /// `$XDG_STATE_HOME/nslab/history`, or below `~/.local/state`; under sudo in the home of the invoking user.
     pub(super) fn find() -> Option<Self> {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
         if let (true, Some(uid), Some(gid)) = (geteuid().is_root(), number("SUDO_UID"), number("SUDO_GID")) {
@@ -24,12 +24,13 @@ impl HistoryFile {
             return Some(Self { path, owner: Some((Uid::from_raw(uid), Gid::from_raw(gid))) });
         }
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let folder = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
-        Some(Self { path: folder.join("nslab/history"), owner: None })
+        let directory =
+            absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))?;
+        Some(Self { path: directory.join("nslab/history"), owner: None })
     }
 
-    /// Runs `work` with the path. Under sudo the kernel checks and makes files as the invoking user meanwhile, so that
-    /// nothing of root's comes to be in a user's home, and no link in it leads root astray.
+    /// Runs `work` with the path. Under sudo the kernel checks and creates files as the invoking user meanwhile: no file
+    /// of root's appears in a user's home, and no symbolic link there misleads root.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Path) -> T) -> T {
         let before = self.owner.map(|(uid, gid)| (setfsgid(gid), setfsuid(uid)));
         let done = work(&self.path);
@@ -40,10 +41,10 @@ impl HistoryFile {
         done
     }
 
-    /// Makes the file, for its owner alone.
+    /// Creates the file, for its owner alone.
     pub(super) fn prepare(path: &Path) -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        if let Some(directory) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
         fs::File::options().create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path).map(drop)
     }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_its_owners_alone() {
+    fn the_file_is_readable_for_its_owner_alone() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("state/nslab/history");
         HistoryFile { path: path.clone(), owner: None }.with(HistoryFile::prepare).unwrap();
@@ -65,8 +66,8 @@ mod tests {
     }
 
     #[test]
-    fn under_sudo_it_belongs_to_who_called() {
-        // Only root can act for another; everybody else is sudo's caller himself.
+    fn under_sudo_it_belongs_to_the_invoking_user() {
+        // Only root can act for another user. Without root this test acts for itself.
         let uid = if geteuid().is_root() { 65534 } else { geteuid().as_raw() };
         let gid = if geteuid().is_root() { 65534 } else { nix::unistd::getegid().as_raw() };
         let home = tempfile::tempdir().unwrap();
@@ -76,7 +77,7 @@ mod tests {
         HistoryFile { path: path.clone(), owner }.with(HistoryFile::prepare).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().uid(), uid);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().uid(), uid);
-        // A link to a file of root's is not followed, and not root's to write.
+        // A symbolic link to a file of root's is not followed.
         let target = home.path().join("precious");
         fs::write(&target, "x").unwrap();
         fs::remove_file(&path).unwrap();

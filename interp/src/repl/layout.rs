@@ -1,16 +1,16 @@
-//! Text for a terminal: paragraphs wrapped, columns aligned, no line wider than the screen.
+//! Lays out text for a terminal: wraps paragraphs, aligns columns, keeps lines within the width.
 
 use textwrap::core::display_width;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
-/// The paragraphs of a text, each wrapped to `width` and indented; blank lines between them stay, others are joined.
+/// The paragraphs of a text, each wrapped to `width` and indented. Blank lines separate paragraphs.
 #[must_use]
 pub fn paragraphs(text: &str, width: usize, indent: &str) -> String {
     let wrapped = text.trim().split("\n\n").map(|paragraph| wrap(&joined(paragraph), width, indent, indent));
     wrapped.collect::<Vec<_>>().join("\n\n")
 }
 
-/// One line for each row: the left part, and the right part wrapped beside it.
+/// A row each: the left part, and the right part wrapped beside it.
 #[must_use]
 pub fn beside(rows: &[(String, String)], width: usize) -> String {
     let left = widest(rows);
@@ -21,7 +21,7 @@ pub fn beside(rows: &[(String, String)], width: usize) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// One line for each row: both parts aligned, cut where the screen ends.
+/// A line for each row: both parts aligned, cut to `width`.
 #[must_use]
 pub fn lines(rows: &[(String, String)], width: usize) -> Vec<String> {
     let left = widest(rows).min(width * 3 / 5);
@@ -53,7 +53,7 @@ fn wrap(text: &str, width: usize, first: &str, others: &str) -> String {
     textwrap::fill(text, options)
 }
 
-/// The beginning that fits, with `…` in place of the rest.
+/// The beginning that fits into `width`, with `…` for the rest.
 fn cut(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_stay_apart() {
+    fn blank_lines_separate_paragraphs() {
         assert_eq!(paragraphs("one\ntwo three four five\n\nsix", 20, ""), "one two three four\nfive\n\nsix");
     }
 }

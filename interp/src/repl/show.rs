@@ -1,45 +1,64 @@
-//! Values on a terminal: lists as tables to its width, states in colour, long output cut with a count.
-
-use std::fmt::Write;
+//! Values on the screen: lists as tables of its width, states in colour, long output cut with a count.
 
 use comfy_table::{ContentArrangement, Table, presets};
 use rhai::{Array, Dynamic, INT};
 use stdlib::lab::{Link, NetNs};
 
+use crate::console::{Palette, Style, escaped};
 use crate::language::interpreter::Interpreter;
 
-/// What the terminal is like.
+/// The measures of the screen.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
     /// Columns.
     pub width: u16,
     /// Lines.
     pub height: u16,
-    /// Whether it shows colours.
-    pub colour: bool,
+    /// The colours.
+    pub palette: Palette,
 }
 
-/// The value as it is shown after an input; none for `()`.
+/// A text for the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// Words of nslab or of a session, without colour.
+    Plain(String),
+    /// Values, with states in colour.
+    Values(String),
+    /// The captured output of a program, which may steer the terminal as the program itself may.
+    Output(String),
+}
+
+impl Text {
+    /// The text cut to the screen, escaped unless a program wrote it, and with states in colour.
+    #[must_use]
+    pub fn on(&self, screen: Screen) -> String {
+        match self {
+            Self::Plain(text) => escaped(&cut(text, screen)),
+            Self::Values(text) => with_states(&escaped(&cut(text, screen)), screen.palette),
+            Self::Output(text) => with_states(&cut(text, screen), screen.palette),
+        }
+    }
+}
+
+/// The value of an input as it is shown; none for `()` and for an empty text.
 #[must_use]
-pub fn render(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<String> {
+pub fn value(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<Text> {
+    let is_output = interpreter.engine.map_type_name(value.type_name()) == "Output";
     let text = match table(interpreter, value, screen) {
         Some(table) => table,
         None => interpreter.show(value)?,
     };
-    let text = with_status(interpreter, value, text);
+    let text = if is_output { with_status(interpreter, value, text) } else { text };
     if text.is_empty() {
         return None;
     }
-    let text = cut(&text, screen);
-    Some(if screen.colour { colour(&text) } else { text })
+    Some(if is_output { Text::Output(text) } else { Text::Values(text) })
 }
 
-/// A program that failed says so: what it wrote may look like success.
-fn with_status(interpreter: &Interpreter, value: &Dynamic, text: String) -> String {
-    if interpreter.engine.map_type_name(value.type_name()) != "Output" {
-        return text;
-    }
-    let code = interpreter.engine.eval_fn_call::<INT>("get$code", Some(&mut value.clone()), ());
+/// The output of a program with its exit status if that is a failure, which the output need not show.
+fn with_status(interpreter: &Interpreter, output: &Dynamic, text: String) -> String {
+    let code = interpreter.engine.eval_fn_call::<INT>("get$code", Some(&mut output.clone()), ());
     match code {
         Ok(0) | Err(_) => text,
         Ok(code) if text.is_empty() => format!("exit status {code}"),
@@ -56,11 +75,11 @@ fn table(interpreter: &Interpreter, value: &Dynamic, screen: Screen) -> Option<S
     if rows.is_empty() {
         return Some("(none)".into());
     }
-    // What will be cut away anyway need not be asked of the kernel.
     let cell_of = |row: &Dynamic, column: &str| {
         let got = engine.eval_fn_call::<Dynamic>(format!("get${column}"), Some(&mut row.clone()), ());
-        got.map_or_else(|_| "?".to_owned(), |value| cell(&value))
+        got.map_or_else(|_| "?".to_owned(), |value| escaped(&cell(&value)))
     };
+    // Rows that would be cut are not computed: a cell may be a question to the kernel.
     let shown = rows.iter().take(usize::from(screen.height));
     let cells: Vec<Vec<String>> =
         shown.map(|row| of.columns.iter().map(|column| cell_of(row, column)).collect()).collect();
@@ -95,9 +114,8 @@ fn cell(value: &Dynamic) -> String {
     value.to_string()
 }
 
-/// The first lines, and how many there are more.
-#[must_use]
-pub fn cut(text: &str, screen: Screen) -> String {
+/// The first lines, and the number of the others.
+fn cut(text: &str, screen: Screen) -> String {
     let most = usize::from(screen.height.max(10)) - 4;
     let lines = text.lines().count();
     if lines <= most {
@@ -107,21 +125,22 @@ pub fn cut(text: &str, screen: Screen) -> String {
     format!("{}\n… {} more lines: `:more` shows all", kept.join("\n"), lines - (most - 1))
 }
 
-/// Colours with a meaning: what works is green, what does not is red.
-#[must_use]
-pub fn colour(text: &str) -> String {
+/// The text with states in colour: green for what works, red for what does not.
+fn with_states(text: &str, palette: Palette) -> String {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>');
     let mut out = String::with_capacity(text.len() + 64);
-    for piece in text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>')) {
-        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>'));
-        let code = match word {
-            "UP" | "LOWER_UP" | "ACCEPT" => "32",
-            "DOWN" | "LOWERLAYERDOWN" | "NO-CARRIER" | "M-DOWN" | "DROP" | "REJECT" => "31",
+    for piece in text.split_inclusive(is_end) {
+        let word = piece.trim_end_matches(is_end);
+        let style = match word {
+            "UP" | "LOWER_UP" | "ACCEPT" => Style::Good,
+            "DOWN" | "LOWERLAYERDOWN" | "NO-CARRIER" | "M-DOWN" | "DROP" | "REJECT" => Style::Bad,
             _ => {
                 out.push_str(piece);
                 continue;
             }
         };
-        let _ = write!(out, "\x1b[{code}m{word}\x1b[0m{}", &piece[word.len()..]);
+        out.push_str(&palette.paint(style, word));
+        out.push_str(&piece[word.len()..]);
     }
     out
 }
@@ -129,31 +148,43 @@ pub fn colour(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::Console;
+
+    const SCREEN: Screen = Screen { width: 80, height: 24, palette: Palette::PLAIN };
 
     #[test]
     fn long_output_is_cut_with_a_count() {
         let text = (1..=100).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
-        let screen = Screen { width: 80, height: 24, colour: false };
-        let shown = cut(&text, screen);
+        let shown = cut(&text, SCREEN);
         assert_eq!(shown.lines().count(), 20);
         assert!(shown.ends_with("19\n… 81 more lines: `:more` shows all"), "{shown}");
-        assert_eq!(cut("a\nb", screen), "a\nb");
+        assert_eq!(cut("a\nb", SCREEN), "a\nb");
     }
 
     #[test]
-    fn a_list_is_a_table_of_the_columns_that_say_something() {
+    fn a_list_is_a_table_of_its_filled_columns() {
         let lab = stdlib::lab::Lab::here(None).unwrap();
-        let interpreter = Interpreter::new(lab, None, &[]);
-        let screen = Screen { width: 80, height: 40, colour: false };
-        let value = interpreter.engine.eval::<Dynamic>(&format!("ns_list({})", std::process::id())).unwrap();
-        let shown = render(&interpreter, &value, screen).unwrap();
+        let interpreter = Interpreter::new(lab, Console::standard(), None, &[]);
+        let list = interpreter.engine.eval::<Dynamic>(&format!("ns_list({})", std::process::id())).unwrap();
+        let shown = value(&interpreter, &list, Screen { height: 40, ..SCREEN }).unwrap().on(SCREEN);
         let mut lines = shown.lines();
         assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["name", "inode"]);
         assert!(lines.next().unwrap().trim_start().starts_with("cgroup"));
     }
 
     #[test]
-    fn states_are_coloured_and_nothing_else() {
-        assert_eq!(colour("<NO-CARRIER,UP> UPPER"), "<\x1b[31mNO-CARRIER\x1b[0m,\x1b[32mUP\x1b[0m> UPPER");
+    fn only_states_have_a_colour() {
+        let screen = Screen { palette: Palette::COLOURED, ..SCREEN };
+        let shown = Text::Values("<NO-CARRIER,UP> UPPER".into()).on(screen);
+        assert_eq!(shown, "<\x1b[31mNO-CARRIER\x1b[0m,\x1b[32mUP\x1b[0m> UPPER");
+        assert_eq!(Text::Plain("UP".into()).on(screen), "UP");
+    }
+
+    #[test]
+    fn only_the_output_of_a_program_passes_unchanged() {
+        let steering = "\x1b[2J".to_owned();
+        assert_eq!(Text::Plain(steering.clone()).on(SCREEN), "\\u{1b}[2J");
+        assert_eq!(Text::Values(steering.clone()).on(SCREEN), "\\u{1b}[2J");
+        assert_eq!(Text::Output(steering).on(SCREEN), "\x1b[2J");
     }
 }

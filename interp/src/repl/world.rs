@@ -1,4 +1,4 @@
-//! What completion and hints see of the session and the lab: a copy of the names, and the kernel's own lists.
+//! The session and the lab as completion and hints see them: a copy of the names, and lists from the kernel.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,15 +11,15 @@ use stdlib::name::NsName;
 use super::assist::complete::World;
 use crate::session::Session;
 
-/// How many elements of an array are looked at.
-const LOOKED_AT: usize = 1_000;
+/// How many elements of an array are searched for namespaces.
+const SEARCHED: usize = 1_000;
 
 /// One variable, without its value.
 struct Variable {
     name: String,
     of: String,
     ns: Option<NetNs>,
-    /// Of a map: the keys, and the types of their values.
+    /// Of a map: the keys, with the types of their values.
     keys: Vec<(String, String)>,
     /// Of a map or an array: the namespaces in it, by key or index.
     spaces: Vec<(String, NetNs)>,
@@ -27,7 +27,7 @@ struct Variable {
     element: Option<String>,
 }
 
-/// The view that the line editor has.
+/// A view of the session for the line editor.
 pub struct Live {
     lab: Arc<Lab>,
     current: NetNs,
@@ -53,7 +53,7 @@ impl Live {
             }
             if let Some(array) = value.read_lock::<Array>() {
                 element = array.first().map(type_name);
-                let first = array.iter().take(LOOKED_AT).enumerate();
+                let first = array.iter().take(SEARCHED).enumerate();
                 spaces.extend(first.filter_map(|(n, value)| Some((n.to_string(), ns_of(value)?))));
             }
             Variable { name: name.to_owned(), of: type_name(value), ns: ns_of(value), keys, spaces, element }
@@ -72,7 +72,7 @@ impl Live {
         self.variables.iter().find(|known| known.name == name)
     }
 
-    /// What `ns1`, `lab.ns1`, `all[0]`, `open_netns("ns1")` and `host()` are, without evaluating them.
+    /// The namespace of `ns1`, `lab.ns1`, `all[0]`, `open_netns("ns1")` or `host()`, without evaluating it.
     fn namespace(&self, expression: &str) -> Option<NetNs> {
         if let Some(variable) = self.variable(expression) {
             return variable.ns.clone();
@@ -128,26 +128,27 @@ impl World for Live {
         found.into_iter().collect()
     }
 
-    fn settings(&self, prefix: &str) -> Vec<String> {
+    fn sysctls(&self, prefix: &str) -> Vec<String> {
         self.current.net().and_then(|net| net.sysctl_names(prefix)).unwrap_or_default()
     }
 
     fn files(&self, prefix: &str) -> Vec<String> {
-        let (folder, _) = prefix.rsplit_once('/').map_or(("", prefix), |(folder, name)| (folder, name));
-        let shown = if folder.is_empty() && !prefix.starts_with('/') { "." } else { folder };
-        let shown = if shown.is_empty() { "/" } else { shown };
-        let Ok(entries) = std::fs::read_dir(Path::new(shown)) else { return Vec::new() };
-        let joined = |name: &str| if prefix.contains('/') { format!("{folder}/{name}") } else { name.to_owned() };
+        let (directory, _) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
+        let searched = match directory {
+            "" if prefix.starts_with('/') => "/",
+            "" => ".",
+            directory => directory,
+        };
+        let Ok(entries) = std::fs::read_dir(Path::new(searched)) else { return Vec::new() };
+        let joined = |name: &str| if prefix.contains('/') { format!("{directory}/{name}") } else { name.to_owned() };
         entries
             .filter_map(Result::ok)
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
-                let folder = entry.file_type().is_ok_and(|of| of.is_dir());
-                if folder {
-                    Some(format!("{}/", joined(&name)))
-                } else {
-                    Path::new(&name).extension().is_some_and(|e| e == "rhai").then(|| joined(&name))
+                if entry.file_type().is_ok_and(|of| of.is_dir()) {
+                    return Some(format!("{}/", joined(&name)));
                 }
+                Path::new(&name).extension().is_some_and(|e| e == "rhai").then(|| joined(&name))
             })
             .collect()
     }

@@ -1,27 +1,27 @@
-//! A session: inputs that are evaluated one after another and remember each other, and can be saved as a script.
+//! A session: inputs that are evaluated one after another in one scope, and that can be saved as a script.
 
 use rhai::{AST, ASTNode, Dynamic, Expr, Scope, Stmt};
 use stdlib::lab::{NetNs, Place};
 
-use crate::language::interpreter::{Interpreter, Stop};
+use crate::language::interpreter::{Interpreter, Outcome};
 use crate::language::sources::Script;
 use crate::text::sources::offset;
 
 mod save;
 
-/// One input and what came of it.
+/// One input and its result.
 #[derive(Clone, Debug)]
 struct Entry {
     text: String,
     /// The namespace it was evaluated in, if one was entered.
     place: Option<String>,
-    /// Up to where its statements were evaluated, in bytes; none if it did not compile.
-    done: Option<usize>,
-    /// Whether it had a value, which was `it` from then on.
-    gave: bool,
+    /// The byte up to which its statements were evaluated; none if it did not compile.
+    evaluated_to: Option<usize>,
+    /// Whether it had a value, which then became `it`.
+    has_value: bool,
 }
 
-/// What a session remembers besides the interpreter.
+/// An interpreter with a scope, a log of the inputs, and a current namespace.
 pub struct Session {
     /// The interpreter.
     pub interpreter: Interpreter,
@@ -38,41 +38,41 @@ impl Session {
         Self { interpreter, scope: Scope::new(), log: Vec::new(), lines: 0, place: None }
     }
 
-    /// Evaluates one input; its value is also `it` afterwards.
+    /// Evaluates one input. Its value becomes `it`.
     ///
     /// # Errors
-    /// What ended it; the session goes on with what was there before the failing statement.
-    pub fn evaluate(&mut self, text: &str) -> Result<Dynamic, Stop> {
+    /// How it ended without a value. The effects of the statements before the failing one stay.
+    pub fn evaluate(&mut self, text: &str) -> Outcome {
         self.lines += 1;
         let name = format!("<input {}>", self.lines);
         self.interpreter.import_from(None);
         self.execute(&name, text, true)
     }
 
-    /// Evaluates a whole script, which becomes part of this one.
+    /// Evaluates a whole script in the session's scope.
     ///
     /// # Errors
     /// As [`Session::evaluate`].
-    pub fn load(&mut self, script: &Script) -> Result<Dynamic, Stop> {
-        self.interpreter.import_from(script.folder.as_ref());
+    pub fn load(&mut self, script: &Script) -> Outcome {
+        self.interpreter.import_from(script.directory.as_ref());
         self.execute(&script.name, &script.text, true)
     }
 
-    /// Evaluates a text that errors call `name`, in the session's scope; it is not remembered.
+    /// Evaluates a text that errors call `name` in the session's scope, and keeps it out of the log.
     ///
     /// # Errors
     /// As [`Session::evaluate`].
-    pub fn run(&mut self, name: &str, text: &str) -> Result<Dynamic, Stop> {
+    pub fn run(&mut self, name: &str, text: &str) -> Outcome {
         self.interpreter.import_from(None);
         self.execute(name, text, false)
     }
 
-    fn execute(&mut self, name: &str, text: &str, remember: bool) -> Result<Dynamic, Stop> {
+    fn execute(&mut self, name: &str, text: &str, remember: bool) -> Outcome {
         self.interpreter.lab.exec().resume();
         let place = self.place();
-        let mut remember = |done, gave| {
+        let mut remember = |evaluated_to, has_value| {
             if remember {
-                self.log.push(Entry { text: text.to_owned(), place: place.clone(), done, gave });
+                self.log.push(Entry { text: text.to_owned(), place: place.clone(), evaluated_to, has_value });
             }
         };
         let ast = match self.interpreter.compile(&self.scope, name, text) {
@@ -87,7 +87,7 @@ impl Session {
             Ok(value) => remember(Some(text.len()), !value.is_unit()),
             Err(error) => remember(Some(offset(text, error.position()).unwrap_or(0)), false),
         }
-        // A shadowed handle is still in the scope, and would keep its namespace alive.
+        // A shadowed handle stays in the scope otherwise, and keeps its namespace alive.
         self.scope = self.scope.clone_visible();
         self.keep_imports(&ast);
         let value = result.map_err(|error| self.interpreter.stop(&error, name, &self.scope))?;
@@ -97,18 +97,18 @@ impl Session {
         Ok(value)
     }
 
-    /// Remembers a program that had the terminal, as the call that does the same without one.
+    /// Logs a program that had the terminal, as the call that runs it without one.
     pub fn ran(&mut self, ns: &NetNs, command: &str, succeeded: bool) {
         let place = self.expression_of(ns);
         let text = match place {
             Some(place) if succeeded => format!("exec({place}, [\"sh\", \"-c\", {command:?}])"),
             place => format!("// in {}: {command}", place.unwrap_or_else(|| ns.label().to_owned())),
         };
-        let done = Some(text.len());
-        self.log.push(Entry { text, place: None, done, gave: false });
+        let evaluated_to = Some(text.len());
+        self.log.push(Entry { text, place: None, evaluated_to, has_value: false });
     }
 
-    /// How a script names the namespace: by a variable that holds it, or by its name.
+    /// The expression for a namespace in a script: a variable that holds it, or its name.
     #[must_use]
     pub fn expression_of(&self, ns: &NetNs) -> Option<String> {
         let is_it = |value: &Dynamic| value.read_lock::<NetNs>().is_some_and(|held| held.is(ns));
@@ -118,14 +118,14 @@ impl Session {
         variable.or_else(by_name).or_else(|| ns.is_root().then(|| "host()".to_owned()))
     }
 
-    /// The current namespace as a script names it; none for the lab's root.
+    /// The expression for the current namespace; none for the lab's root.
     fn place(&self) -> Option<String> {
         let (expression, ns) = self.place.as_ref()?;
         let still = self.variable(expression).is_some_and(|v| v.read_lock::<NetNs>().is_some_and(|held| held.is(ns)));
         if still { Some(expression.clone()) } else { self.expression_of(ns).or_else(|| Some(expression.clone())) }
     }
 
-    /// An `import` is forgotten at the end of its run: make it a module that all later inputs see.
+    /// Registers imported modules for later inputs: Rhai forgets an `import` at the end of its run.
     fn keep_imports(&mut self, ast: &AST) {
         let mut found = Vec::new();
         ast.walk(&mut |path: &[ASTNode<'_>]| {
@@ -144,20 +144,20 @@ impl Session {
         }
     }
 
-    /// Makes `ns`, which `expression` names, the current namespace of what follows.
+    /// Makes `ns` the current namespace of later inputs. `expression` is its expression in a script.
     pub fn enter(&mut self, expression: &str, ns: &NetNs) {
         self.interpreter.engine.set_default_tag(Dynamic::from(Place::of(ns)));
         self.place = Some((expression.to_owned(), ns.clone()));
     }
 
-    /// Goes back to the lab's root.
+    /// Makes the lab's root the current namespace again.
     pub fn leave(&mut self) {
         let root = self.interpreter.lab.root().clone();
         self.interpreter.engine.set_default_tag(Dynamic::from(Place::of(&root)));
         self.place = None;
     }
 
-    /// The namespace that was entered, or the lab's root.
+    /// The current namespace.
     #[must_use]
     pub fn current(&self) -> NetNs {
         self.place.as_ref().map_or_else(|| self.interpreter.lab.root().clone(), |(_, ns)| ns.clone())
@@ -171,7 +171,7 @@ impl Session {
         self.log.clear();
     }
 
-    /// The variables: name and value.
+    /// The names and values of the variables.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &Dynamic)> {
         self.scope.iter_raw().map(|(name, _, value)| (name, value))
     }
@@ -182,7 +182,7 @@ impl Session {
         self.variables().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// How many inputs there were.
+    /// The number of logged inputs.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.log.len()

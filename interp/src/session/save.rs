@@ -1,42 +1,42 @@
-//! A session as a script that means the same.
+//! Writes a session as a script that does the same.
 
 use super::{Entry, Session};
-use crate::text::statements::{Sort, statements, uses};
+use crate::text::statements::{Form, statements, uses};
 
 impl Session {
-    /// The session as a script that means the same: what failed, and what it left out, is a comment.
+    /// The session as a script that does the same. Statements that failed or were not run become comments.
     #[must_use]
     pub fn script(&self) -> String {
         let mut script = String::from("//! Saved from a session.\n\n");
         for (n, entry) in self.log.iter().enumerate() {
             let later = &self.log[n + 1..];
-            // A script has no `it`: it is declared where an input takes it up.
-            let next = later.iter().take_while(|entry| !entry.gave).count();
+            // A script has no `it`: the value is declared as `it` where a later input uses it.
+            let next = later.iter().take_while(|entry| !entry.has_value).count();
             let is_used = later.iter().take(next + 1).any(|entry| uses(&entry.text, "it"));
-            entry.write(&mut script, entry.gave && is_used, later);
+            entry.write(&mut script, entry.has_value && is_used, later);
         }
         script
     }
 }
 
 impl Entry {
-    /// Writes what was done as code and the rest as comments; `names_it` declares the last value.
+    /// Writes the evaluated statements as code and the others as comments. `names_it` declares the last value as `it`.
     fn write(&self, script: &mut String, names_it: bool, later: &[Self]) {
-        let Some(done) = self.done else { return comment(script, "failed: ", &self.text) };
+        let Some(evaluated_to) = self.evaluated_to else { return comment(script, "failed: ", &self.text) };
         let statements = statements(&self.text);
-        let last = statements.iter().rposition(|statement| statement.sort != Sort::Comment);
+        let last = statements.iter().rposition(|statement| statement.form != Form::Comment);
         for (n, statement) in statements.iter().enumerate() {
             let before = &self.text[statement.whole.start..statement.code.start];
             for line in before.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 script.extend([line, "\n"]);
             }
             let code = &self.text[statement.code.clone()];
-            let is_function = matches!(statement.sort, Sort::Function { .. });
-            if !is_function && statement.code.end > done && statement.sort != Sort::Comment {
-                comment(script, if statement.code.start <= done { "failed: " } else { "not run: " }, code);
+            let is_function = matches!(statement.form, Form::Function { .. });
+            if !is_function && statement.code.end > evaluated_to && statement.form != Form::Comment {
+                comment(script, if statement.code.start <= evaluated_to { "failed: " } else { "not run: " }, code);
                 continue;
             }
-            if is_function && later.iter().any(|entry| entry.defines(&statement.sort)) {
+            if is_function && later.iter().any(|entry| entry.defines(&statement.form)) {
                 comment(script, "replaced below: ", code);
                 continue;
             }
@@ -44,27 +44,27 @@ impl Entry {
                 Some(place) => format!("within {place} {{ {code} }}"),
                 None => code.to_owned(),
             };
-            match &statement.sort {
-                Sort::Comment => {}
-                Sort::Function { .. } => script.push_str(code),
-                Sort::Import | Sort::Declaration { value: None } => script.extend([code, ";"]),
-                Sort::Declaration { value: Some(value) } => {
+            match &statement.form {
+                Form::Comment => {}
+                Form::Function { .. } => script.push_str(code),
+                Form::Import | Form::Declaration { value: None } => script.extend([code, ";"]),
+                Form::Declaration { value: Some(value) } => {
                     let words = &self.text[statement.code.start..*value];
                     script.extend([words, &inside(&self.text[*value..statement.code.end]), ";"]);
                 }
                 _ if names_it && Some(n) == last => script.extend(["let it = ", &inside(code), ";"]),
-                Sort::Block => script.push_str(&inside(code)),
-                Sort::Expression if self.place.is_some() => script.push_str(&inside(&format!("{code};"))),
-                Sort::Expression => script.extend([code, ";"]),
+                Form::Block => script.push_str(&inside(code)),
+                Form::Expression if self.place.is_some() => script.push_str(&inside(&format!("{code};"))),
+                Form::Expression => script.extend([code, ";"]),
             }
-            if statement.sort != Sort::Comment {
+            if statement.form != Form::Comment {
                 script.push('\n');
             }
         }
     }
 
-    fn defines(&self, function: &Sort) -> bool {
-        self.done.is_some() && statements(&self.text).iter().any(|statement| statement.sort == *function)
+    fn defines(&self, function: &Form) -> bool {
+        self.evaluated_to.is_some() && statements(&self.text).iter().any(|statement| statement.form == *function)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the cursor is in: a name, a member, a string argument, an option key. Nothing is evaluated.
+//! The place of the cursor: in a name, a member, a string argument, an option key. Nothing is evaluated.
 
 use std::ops::Range;
 
@@ -9,17 +9,17 @@ use super::tokens::{Kind, Token, tokens};
 pub struct OpenCall {
     /// The function.
     pub name: String,
-    /// What stands before the dot, if it is called as a method.
+    /// The text before the dot, if it is called as a method.
     pub receiver: Option<String>,
-    /// The texts of the arguments before the one that the cursor is in.
+    /// The texts of the arguments before the one at the cursor.
     pub before: Vec<String>,
-    /// The key whose value the cursor is at, if it is inside an option map.
+    /// The key of the value at the cursor, inside an option map.
     pub key: Option<String>,
     /// Whether the cursor is inside an option map.
     pub in_map: bool,
 }
 
-/// What the cursor is in.
+/// The place of the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A name that begins at the offset.
@@ -30,35 +30,35 @@ pub enum Place {
     Text(usize),
     /// A key of an option map that begins at the offset.
     Key(usize),
-    /// Nothing that could be completed.
+    /// A place without completion.
     Nothing,
 }
 
-/// What the cursor is in, and the innermost open call around it.
+/// The place of the cursor and what is open around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// What it is in.
+    /// The place.
     pub place: Place,
-    /// The call around it.
+    /// The innermost open call.
     pub call: Option<OpenCall>,
-    /// What the innermost open `within` block around it is in.
+    /// The namespace of the innermost open `within` block.
     pub within: Option<String>,
 }
 
 /// An open bracket.
 struct Frame {
     open: char,
-    /// The tokens of the callee, for `(`.
+    /// Of a call: the tokens of the callee.
     callee: Option<Range<usize>>,
-    /// Where the current argument, key or value begins (token number).
+    /// The first token of the current argument, key or value.
     start: usize,
     before: Vec<String>,
     key: Option<String>,
-    /// Of a block: what stands between `within` and `{`.
+    /// Of a block: the text between `within` and `{`.
     within: Option<String>,
 }
 
-/// Looks at what stands before the cursor.
+/// The context of the cursor, from the text before it.
 #[must_use]
 pub fn context(text: &str, cursor: usize) -> Context {
     let text = &text[..cursor];
@@ -109,7 +109,7 @@ pub fn context(text: &str, cursor: usize) -> Context {
 fn open_call(frames: &[Frame], slice: &impl Fn(Range<usize>) -> String) -> Option<OpenCall> {
     let innermost = frames.last()?;
     let in_map = innermost.open == '#';
-    // An option map, or an array of kinds, belongs to the call around it.
+    // An option map or an array belongs to the call around it.
     let frame = frames.iter().rev().take(2).find(|frame| frame.open == '(')?;
     let callee = frame.callee.clone()?;
     let name = slice(callee.end - 1..callee.end);
@@ -151,7 +151,7 @@ fn place(text: &str, cursor: usize, all: &[Token], innermost: Option<&Frame>) ->
     if in_word.is_some() { Place::Word(start) } else { Place::Nothing }
 }
 
-/// Where the chain `a.b(c)[d]` that ends before token `end` begins.
+/// The first token of the chain `a.b(c)[d]` that ends before token `end`.
 fn chain_start(text: &str, all: &[Token], end: usize) -> usize {
     let sign = |n: usize| if all[n].kind == Kind::Sign { &text[all[n].range.clone()] } else { "" };
     let mut at = end;
@@ -171,7 +171,7 @@ fn chain_start(text: &str, all: &[Token], end: usize) -> usize {
                         break;
                     }
                 }
-                // Before the bracket stands what is called or indexed.
+                // The token before the bracket is the callee or the indexed value.
             }
             "" => {
                 let follows_dot_or_bracket = at == end || matches!(sign(at), "." | "(" | "[");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_is_in_a_word_or_behind_a_dot() {
+    fn the_cursor_is_in_a_word_or_after_a_dot() {
         assert_eq!(at_end("let x = pi").place, Place::Word(8));
         assert_eq!(at_end("cable.").place, Place::Member("cable".into(), 6));
         assert_eq!(at_end("check veth(a, \"x\").a.na").place, Place::Member("veth(a, \"x\").a".into(), 21));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_open_call_and_its_arguments_are_known() {
+    fn the_context_has_the_open_call_and_its_arguments() {
         let Context { place, call, .. } = at_end("up(ns1, \"ve");
         assert_eq!(place, Place::Text(9));
         let call = call.unwrap();

@@ -1,4 +1,4 @@
-//! The text behind every source name, and what a position of Rhai's means in it.
+//! The texts behind source names, and positions and names as Rhai reports them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use rhai::{AST, Position};
 
 use super::arguments::argument;
 
-/// The text behind every source name, and its syntax tree once it is compiled.
+/// The texts that were read, by the name that errors use, and their syntax trees once they are compiled.
 #[derive(Default)]
 pub struct Sources(Mutex<BTreeMap<String, Source>>);
 
@@ -21,12 +21,12 @@ impl Sources {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the text of `name`.
+    /// Stores the text of `name`.
     pub fn add(&self, name: &str, text: &str) {
         self.lock().insert(name.into(), Source { text: text.into(), tree: None });
     }
 
-    /// Remembers what the text of `name` was compiled to.
+    /// Stores the syntax tree of `name`.
     pub fn compiled(&self, name: &str, tree: &AST) {
         if let Some(source) = self.lock().get_mut(name) {
             source.tree = Some(tree.clone());
@@ -39,14 +39,14 @@ impl Sources {
         self.lock().get(name).map(|source| source.text.clone())
     }
 
-    /// Where argument `n` of the call at `call` in `name` stands.
+    /// The position of argument `n` of the call at `call` in `name`.
     #[must_use]
     pub fn argument(&self, name: &str, call: Position, n: usize) -> Option<Position> {
         argument(self.lock().get(name)?.tree.as_ref()?, call, n)
     }
 }
 
-/// The byte at a position. Rhai counts characters.
+/// The byte at a position. Rhai counts lines and characters.
 pub fn offset(text: &str, at: Position) -> Option<usize> {
     let before: usize = text.split_inclusive('\n').take(at.line()? - 1).map(str::len).sum();
     let line = text.get(before..)?.split('\n').next()?;
@@ -54,7 +54,7 @@ pub fn offset(text: &str, at: Position) -> Option<usize> {
     Some(before + line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset))
 }
 
-/// What Rhai calls a closure.
+/// Whether a function name is one that Rhai makes up for a closure.
 #[must_use]
 pub fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")

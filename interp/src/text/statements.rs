@@ -1,20 +1,20 @@
-//! The statements of a text, cut apart without evaluating it: what a session saves, and where an error stopped it.
+//! The statements of a text, found without evaluating it. A session saves statement by statement.
 
 use std::ops::Range;
 
 use super::tokens::{Kind, Token, tokens};
 
-/// What a statement is.
+/// The form of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sort {
-    /// `let x = …` or `const X = …`: the words before the value, and where the value begins.
+pub enum Form {
+    /// `let x = …` or `const X = …`.
     Declaration {
-        /// Where the value begins; none for `let x;`.
+        /// The byte where the value begins; none for `let x;`.
         value: Option<usize>,
     },
     /// `fn f(a, b) { … }`.
     Function {
-        /// Its name.
+        /// The name.
         name: String,
         /// The number of its parameters.
         arity: usize,
@@ -32,25 +32,25 @@ pub enum Sort {
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// What it is.
-    pub sort: Sort,
-    /// Where it is, without the `;` that ends it.
+    /// The form.
+    pub form: Form,
+    /// The bytes of the statement, without the `;` at its end.
     pub code: Range<usize>,
-    /// Where it is with the comments before it and the `;`.
+    /// The bytes with the comments before it and the `;`.
     pub whole: Range<usize>,
 }
 
-/// Words that begin a statement which ends with its block.
+/// Words that begin a statement that ends with its block.
 const BLOCKS: [&str; 8] = ["if", "while", "loop", "for", "do", "switch", "try", "within"];
 
-/// Cuts the text. One that does not compile is cut anyhow.
+/// The statements of a text, which need not compile.
 #[must_use]
 pub fn statements(text: &str) -> Vec<Statement> {
     let all = tokens(text);
     let word = |token: &Token| &text[token.range.clone()];
     let mut found = Vec::new();
-    let mut begin = 0; // of the whole
-    let mut first: Option<usize> = None; // token
+    let mut begin = 0; // the byte where the next statement begins, comments included
+    let mut first: Option<usize> = None; // the first token of the statement
     let mut depth = 0usize;
     for (n, token) in all.iter().enumerate() {
         if token.kind == Kind::Comment {
@@ -83,37 +83,37 @@ pub fn statements(text: &str) -> Vec<Statement> {
         let end = if sign == ";" { before().map_or(0, |token| token.range.end) } else { token.range.end };
         let code = all[start].range.start..end.max(all[start].range.start);
         if code.start < code.end && word(&all[start]) != ";" {
-            let sort = sort(text, &all[start..=n]);
-            found.push(Statement { sort, code, whole: begin..token.range.end });
+            let form = form(text, &all[start..=n]);
+            found.push(Statement { form, code, whole: begin..token.range.end });
             begin = token.range.end;
         }
         first = None;
     }
     if all.last().is_some_and(|last| last.range.end > begin && last.kind == Kind::Comment) {
-        found.push(Statement { sort: Sort::Comment, code: text.len()..text.len(), whole: begin..text.len() });
+        found.push(Statement { form: Form::Comment, code: text.len()..text.len(), whole: begin..text.len() });
     }
     found
 }
 
-fn sort(text: &str, of: &[Token]) -> Sort {
+fn form(text: &str, of: &[Token]) -> Form {
     let mut code = of.iter().filter(|token| token.kind != Kind::Comment);
     let mut next = || code.next().map(|token| &text[token.range.clone()]);
     let first = next().unwrap_or_default();
     match first {
         "let" | "const" => {
             let value = of.windows(2).find(|pair| &text[pair[0].range.clone()] == "=").map(|pair| pair[1].range.start);
-            Sort::Declaration { value }
+            Form::Declaration { value }
         }
         "fn" | "private" => {
             let name = if first == "private" { code.nth(1) } else { code.next() };
             let name = name.map_or(String::new(), |token| text[token.range.clone()].to_owned());
             let signs = code.map(|token| &text[token.range.clone()]).take_while(|word| *word != ")");
             let arity = signs.filter(|word| !matches!(*word, "(" | ",")).count();
-            Sort::Function { name, arity }
+            Form::Function { name, arity }
         }
-        "import" | "export" => Sort::Import,
-        _ if first == "{" || BLOCKS.contains(&first) => Sort::Block,
-        _ => Sort::Expression,
+        "import" | "export" => Form::Import,
+        _ if first == "{" || BLOCKS.contains(&first) => Form::Block,
+        _ => Form::Expression,
     }
 }
 
@@ -160,17 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_knows_what_it_is() {
-        let sorts = |text| statements(text).into_iter().map(|statement| statement.sort).collect::<Vec<_>>();
+    fn a_statement_has_a_form() {
+        let forms = |text| statements(text).into_iter().map(|statement| statement.form).collect::<Vec<_>>();
         assert_eq!(
-            sorts("let q; let x = 1"),
-            [Sort::Declaration { value: None }, Sort::Declaration { value: Some(15) }]
+            forms("let q; let x = 1"),
+            [Form::Declaration { value: None }, Form::Declaration { value: Some(15) }]
         );
         assert_eq!(
-            sorts("private fn f(a, b) { } import \"x\" as y;"),
-            [Sort::Function { name: "f".into(), arity: 2 }, Sort::Import]
+            forms("private fn f(a, b) { } import \"x\" as y;"),
+            [Form::Function { name: "f".into(), arity: 2 }, Form::Import]
         );
-        assert_eq!(sorts("x == 1; for i in 0..2 { } // end"), [Sort::Expression, Sort::Block, Sort::Comment]);
+        assert_eq!(forms("x == 1; for i in 0..2 { } // end"), [Form::Expression, Form::Block, Form::Comment]);
     }
 
     #[test]

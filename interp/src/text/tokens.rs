@@ -1,15 +1,15 @@
-//! The words of a text, cut without evaluating it.
+//! The tokens of a text, finished or not.
 //!
-//! Rhai's own lexer cannot read an unfinished line, so this is one of ours.
+//! Rhai's own lexer rejects an unfinished line, so the input line needs a lexer of its own.
 
 use std::ops::Range;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `// …` or `/* … */`.
     Comment,
-    /// A string; `closed` is false for one that the input does not end.
+    /// A string.
     Text {
         /// Whether its closing quote is there.
         closed: bool,
@@ -25,13 +25,13 @@ pub enum Kind {
 /// One token and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
     /// Where it is.
     pub range: Range<usize>,
 }
 
-/// Cuts `text` into tokens; blanks are left out.
+/// The tokens of `text`, without white space.
 #[must_use]
 pub fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
@@ -67,7 +67,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The length of a comment that may contain others.
+/// The length of a block comment, which may contain others.
 fn comment(text: &str) -> usize {
     let (mut depth, mut at) = (0usize, 0);
     while at < text.len() {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_what_one_would_say() {
+    fn a_text_is_cut_into_tokens() {
         assert_eq!(
             words("let x = ping(ns1, \"a b\"); // c"),
             ["let", "x", "=", "ping", "(", "ns1", ",", "\"a b\"", ")", ";", "// c"]

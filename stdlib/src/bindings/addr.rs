@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rhai::{Array, Dynamic, INT};
+
 use super::core::prelude::*;
 use super::core::register::Family;
 use crate::name::printable;
@@ -22,22 +24,33 @@ value! { Address, "Address", "An address of a link.";
     dev: String = |addr| addr.dev.clone();
     /// The address with its prefix length.
     addr: String = |addr| addr.info.net.to_string();
+    /// The address of the far end of a point-to-point link (`ip addr add A peer B`); `()` if it has none of its own.
+    peer: Option<String> = |addr| addr.info.peer.map(|peer| peer.to_string());
     /// Its scope: `global`, `link`, `host`.
     scope: String = |addr| addr.info.scope.clone();
+    /// The flags that `ip addr` shows: `secondary`, `dynamic`, `deprecated`, `tentative`, `dadfailed`, `nodad` …
+    flags: Array = |addr| addr.info.flags.iter().map(|flag| Dynamic::from(*flag)).collect();
     /// Whether duplicate address detection is still running for it.
-    tentative: bool = |addr| addr.info.tentative;
+    tentative: bool = |addr| addr.info.has("tentative");
+    /// The label of an IPv4 address, which is the name of its link unless another was chosen; `()` for IPv6.
+    label: Option<String> = |addr| addr.info.label.clone();
+    /// For how many seconds it stays; `()` for ever.
+    valid_lft: Option<INT> = |addr| addr.info.valid_lft.map(INT::from);
+    /// For how many seconds new connections use it; `()` for ever.
+    preferred_lft: Option<INT> = |addr| addr.info.preferred_lft.map(INT::from);
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} scope {}", self.dev, self.info.net, self.info.scope)
+        write!(f, "{} {} scope {}", self.dev, self.info.text(), self.info.scope)?;
+        self.info.flags.iter().try_for_each(|flag| write!(f, " {flag}"))
     }
 }
 
 impl Listed for Address {
     const LIST: &'static str = "Addresses";
     const LIST_DOC: &'static str = "The addresses of a namespace.";
-    const COLUMNS: &'static [&'static str] = &["dev", "addr", "scope"];
+    const COLUMNS: &'static [&'static str] = &["dev", "addr", "peer", "scope", "flags", "valid_lft"];
     fn is_called(&self, name: &str) -> bool {
         self.info.net.to_string() == name
     }

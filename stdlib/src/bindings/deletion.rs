@@ -50,43 +50,87 @@ impl Listed for Holder {
 /// What `delete` returns.
 #[derive(Clone)]
 pub(crate) struct Deleted {
+    lab: Arc<Lab>,
     ns: NetNs,
     /// Computed on demand: scanning /proc costs more than the deletion.
-    holders: Arc<Mutex<Option<Vec<Holder>>>>,
+    fate: Arc<Mutex<Option<Fate>>>,
 }
 
+/// What became of a deleted namespace.
+#[derive(Clone)]
+struct Fate {
+    ended: Ended,
+    holders: Vec<Holder>,
+}
+
+/// Whether a deleted namespace has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The kernel says so.
+    Yes,
+    /// Something holds it.
+    No,
+    /// Nothing that can be seen holds it, and the kernel was not asked.
+    Unknown,
+}
+
+/// The longest time that the kernel may take to end a namespace which nothing holds.
+const END: Duration = Duration::from_secs(5);
+
 impl Deleted {
-    pub(crate) fn new(ns: &NetNs) -> Self {
-        Self { ns: ns.clone(), holders: Arc::default() }
+    fn new(lab: &Arc<Lab>, ns: &NetNs) -> Self {
+        Self { lab: lab.clone(), ns: ns.clone(), fate: Arc::default() }
     }
 
-    fn holders(&self) -> Result<Vec<Holder>> {
-        let mut seen = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_none() {
-            *seen = Some(holders::of(self.ns.inode(), self.ns.unique_id())?);
+    fn fate(&self) -> Result<Fate> {
+        let mut known = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(self.find_out()?);
         }
-        Ok(seen.clone().unwrap_or_default())
+        Ok(known.clone().expect("set above"))
+    }
+
+    fn find_out(&self) -> Result<Fate> {
+        let holders = holders::of(self.ns.inode(), self.ns.unique_id())?;
+        if !holders.is_empty() {
+            return Ok(Fate { ended: Ended::No, holders });
+        }
+        let told = || match self.lab.has_ended(&self.ns)? {
+            None => Ok(Some(Ended::Unknown)),
+            Some(ended) => Ok(ended.then_some(Ended::Yes)),
+        };
+        let (first, longest) = (Duration::from_micros(200), Duration::from_millis(10));
+        let ended = self.lab.exec().poll_until(END, first, longest, told)?.unwrap_or(Ended::No);
+        Ok(Fate { ended, holders })
     }
 }
 
 impl fmt::Display for Deleted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.holders() {
-            Ok(holders) if holders.is_empty() => write!(f, "{}: gone, nothing holds it", self.ns.label()),
-            Ok(holders) => {
-                write!(f, "{}: its name is gone, but it lives on:", self.ns.label())?;
+        let label = self.ns.label();
+        match self.fate() {
+            Ok(Fate { ended: Ended::Yes, .. }) => write!(f, "{label}: gone, nothing holds it"),
+            Ok(Fate { ended: Ended::Unknown, .. }) => {
+                write!(f, "{label}: its name is gone, nothing that can be seen holds it")
+            }
+            Ok(Fate { holders, .. }) if holders.is_empty() => {
+                write!(f, "{label}: its name is gone, but something that cannot be seen holds it, such as a socket")
+            }
+            Ok(Fate { holders, .. }) => {
+                write!(f, "{label}: its name is gone, but it lives on:")?;
                 holders.iter().try_for_each(|holder| write!(f, "\n  {holder}"))
             }
-            Err(error) => write!(f, "{}: its name is gone; {error}", self.ns.label()),
+            Err(error) => write!(f, "{label}: its name is gone; {error}"),
         }
     }
 }
 
 value! { Deleted, "Deleted", "The result of deleting a namespace: whether it is gone, and what still holds it.";
-    /// Whether nothing that can be seen holds it.
-    gone: bool = |deleted| deleted.holders()?.is_empty();
-    /// What still holds it; computed once, when first read.
-    holders: List<Holder> = |deleted| deleted.holders()?.into();
+    /// Whether the namespace has ended, by the kernel's word. With `--host` the kernel is not asked: then whether
+    /// nothing that can be seen holds it.
+    gone: bool = |deleted| deleted.fate()?.ended != Ended::No;
+    /// What can be seen holding it; computed once, when first read.
+    holders: List<Holder> = |deleted| deleted.fate()?.holders.into();
 }
 
 /// What can be deleted, and waited for.
@@ -100,7 +144,8 @@ impl Arg for Deletable {
     const MAX_ARGS: usize = 2;
     const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
-        if call.left() == 1
+        // A namespace before a name belongs to a link.
+        if !call.is_text_after_next()
             && let Some(ns) = call.take_net()?
         {
             return Ok(Self::Namespace(ns));
@@ -137,7 +182,7 @@ bindings! {
         match &object {
             Deletable::Namespace(ns) => {
                 guard.delete_netns(ns)?;
-                Ok(Deleted::new(ns).out())
+                Ok(Deleted::new(guard.lab(), ns).out())
             }
             Deletable::Link(link) => link.delete(&guard).map(Out::out),
         }
@@ -145,7 +190,7 @@ bindings! {
 
     /// Lists what keeps the namespace alive: processes in it, open descriptors, mounts.
     ///
-    /// Like `ip netns pids NAME`, which knows of processes alone. A socket that a process opened inside keeps it too; the
+    /// Like `ip netns pids NAME`, which lists processes alone. A socket that a process opened inside keeps it too; the
     /// kernel has no list of those.
     ///
     /// ```rhai
@@ -178,7 +223,7 @@ bindings! {
             Deletable::Namespace(ns) if !ns.is_closed() => Err(Error::usage(format!("{} was not deleted", ns.label()))
                 .hint("`delete(ns)` first: as long as this handle is open, the namespace lives")),
             Deletable::Namespace(ns) => wait_for_end(&lab, opts.0.0, ns.label(), || {
-                holders::of(ns.inode(), ns.unique_id()).map(|holders| holders.is_empty())
+                Ok(lab.has_ended(ns)?.unwrap_or(true) && holders::of(ns.inode(), ns.unique_id())?.is_empty())
             }),
         }
     }

@@ -1,8 +1,9 @@
 //! Routes: the main table, and changes to it.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rhai::INT;
 
 use super::core::prelude::*;
@@ -11,46 +12,95 @@ use crate::catalog::{Changes, Key, Names};
 use crate::error::{Error, Result};
 use crate::lab::NetNs;
 use crate::lab::host::Guard;
-use crate::name::IfName;
+use crate::name::{IfName, printable};
 use crate::net::link::Which;
-use crate::net::route::{NewRoute, RouteInfo};
+use crate::net::route::{NewRoute, NextHop, RouteInfo};
 use crate::notation::{self, Target};
 
-pub(super) const FAMILY: Family =
-    Family { name: "routes", types: &[register_type::<Route>, register_list::<Route>], bindings: BINDINGS };
+pub(super) const FAMILY: Family = Family {
+    name: "routes",
+    types: &[register_type::<Route>, register_list::<Route>, register_type::<Hop>, register_list::<Hop>],
+    bindings: BINDINGS,
+};
 
-/// A route, with the name of its link.
+/// A route, with the names of the links of its next hops.
 #[derive(Clone)]
 pub(crate) struct Route {
     info: RouteInfo,
-    dev: String,
+    devs: Vec<Option<String>>,
 }
 
 value! { Route, "Route", "One line of the routing table.";
     /// The destination with its prefix length; `0.0.0.0/0` or `::/0` for the default route.
     dst: String = |route| route.info.dst.to_string();
-    /// The next hop; `()` if the network is on the link itself.
-    gateway: Option<String> = |route| route.info.gateway.map(|gateway| gateway.to_string());
-    /// The name of the link.
-    dev: String = |route| route.dev.clone();
+    /// The router of the first next hop; `()` if the network is on the link itself.
+    gateway: Option<String> = |route| route.info.gateway().map(|gateway| gateway.to_string());
+    /// The link of the first next hop; `()` for a route that drops packets.
+    dev: Option<String> = |route| route.devs.first().cloned().flatten();
+    /// All next hops of a multipath route.
+    next_hops: List<Hop> = |route| {
+        let hops = route.info.next_hops.iter().zip(&route.devs);
+        hops.map(|(hop, dev)| Hop { hop: *hop, dev: dev.clone() }).collect::<Vec<_>>().into()
+    };
+    /// The id of the nexthop object that it uses (`ip nexthop`); `()` if none.
+    nhid: Option<INT> = |route| route.info.nhid.map(INT::from);
     /// Preference; smaller wins.
     metric: INT = |route| INT::from(route.info.metric);
     /// The source address it prefers; `()` if none.
     src: Option<String> = |route| route.info.src.map(|src| src.to_string());
     /// What added it: `kernel`, `boot`, `static` …
     protocol: String = |route| route.info.protocol.clone();
-    /// `unicast`, `blackhole`, `unreachable` …
+    /// `unicast`, or what happens to its packets: `blackhole`, `unreachable`, `prohibit`, `throw`.
     kind: String = |route| route.info.kind.clone();
 }
 
+/// A next hop, with the name of its link.
+#[derive(Clone)]
+pub(crate) struct Hop {
+    hop: NextHop,
+    dev: Option<String>,
+}
+
+value! { Hop, "NextHop", "One next hop of a route.";
+    /// The router; `()` if the destination is on the link itself.
+    gateway: Option<String> = |hop| hop.hop.gateway.map(|gateway| gateway.to_string());
+    /// The name of the link.
+    dev: Option<String> = |hop| hop.dev.clone();
+    /// Its share of the traffic, relative to the other next hops.
+    weight: INT = |hop| INT::from(hop.hop.weight);
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nexthop")?;
+        match self.hop.gateway {
+            Some(gateway @ IpAddr::V4(_)) => write!(f, " via {gateway}")?,
+            Some(gateway) => write!(f, " via inet6 {gateway}")?,
+            None => {}
+        }
+        if let Some(dev) = &self.dev {
+            write!(f, " dev {dev}")?;
+        }
+        write!(f, " weight {}", self.hop.weight)
+    }
+}
+
+impl Listed for Hop {
+    const LIST: &'static str = "NextHops";
+    const LIST_DOC: &'static str = "The next hops of a route.";
+    const COLUMNS: &'static [&'static str] = &["gateway", "dev", "weight"];
+}
+
 impl Route {
+    /// Whether the kernel answers its packets with an error.
+    fn rejects(&self) -> bool {
+        matches!(self.info.kind.as_str(), "unreachable" | "prohibit")
+    }
+
     /// The flags of `route -n`: up, gateway, host, reject.
     fn flags(&self) -> String {
-        let mut flags = String::from("U");
-        if matches!(self.info.kind.as_str(), "unreachable" | "prohibit" | "blackhole") {
-            flags = "!".into();
-        }
-        if self.info.gateway.is_some() {
+        let mut flags = String::from(if self.rejects() { "!" } else { "U" });
+        if self.info.gateway().is_some() {
             flags.push('G');
         }
         if self.info.dst.prefix_len() == self.info.dst.max_prefix_len() {
@@ -58,26 +108,42 @@ impl Route {
         }
         flags
     }
+
+    /// A line of `route -n`: with the first next hop, since /proc/net/route has no other.
+    fn line(&self, net: Ipv4Net, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flags, metric) = (self.flags(), self.info.metric);
+        let (dst, mask) = (net.network().to_string(), net.netmask().to_string());
+        if self.rejects() {
+            return write!(f, "{dst:<15} {:<15} {mask:<15} {flags:<5} {metric:<6} -        0 -", "-");
+        }
+        let gateway = match self.info.gateway() {
+            Some(IpAddr::V4(gateway)) => gateway.to_string(),
+            _ => "0.0.0.0".into(),
+        };
+        let dev = self.devs.first().and_then(Option::as_deref).unwrap_or("*");
+        write!(f, "{dst:<15} {gateway:<15} {mask:<15} {flags:<5} {metric:<6} 0        0 {dev}")
+    }
+
+    /// The lines of `route -6 -n`: one for each next hop.
+    fn lines_v6(&self, net: Ipv6Net, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let drops = self.rejects() || self.info.kind == "blackhole";
+        let flags = if drops { "!n".to_owned() } else { self.flags() };
+        let metric = self.info.metric;
+        for (n, (hop, dev)) in self.info.next_hops.iter().zip(&self.devs).enumerate() {
+            let newline = if n > 0 { "\n" } else { "" };
+            let gateway = hop.gateway.map_or_else(|| "::".into(), |gateway| gateway.to_string());
+            let dev = dev.as_deref().unwrap_or("*");
+            write!(f, "{newline}{:<30} {gateway:<26} {flags:<4} {metric:<6} 0   0     {dev}", net.to_string())?;
+        }
+        Ok(())
+    }
 }
 
-/// A line of `route -n`.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (flags, metric, dev) = (self.flags(), self.info.metric, &self.dev);
         match self.info.dst {
-            IpNet::V4(net) => {
-                let gateway = self.info.gateway.map_or_else(|| "0.0.0.0".into(), |g| g.to_string());
-                let mask = Ipv4Net::netmask(&net).to_string();
-                write!(
-                    f,
-                    "{:<15} {gateway:<15} {mask:<15} {flags:<5} {metric:<6} 0        0 {dev}",
-                    net.network().to_string()
-                )
-            }
-            IpNet::V6(net) => {
-                let gateway = self.info.gateway.map_or_else(|| "::".into(), |g| g.to_string());
-                write!(f, "{:<30} {gateway:<26} {flags:<4} {metric:<6} 0   0     {dev}", net.to_string())
-            }
+            IpNet::V4(net) => self.line(net, f),
+            IpNet::V6(net) => self.lines_v6(net, f),
         }
     }
 }
@@ -85,6 +151,11 @@ impl fmt::Display for Route {
 impl Listed for Route {
     const LIST: &'static str = "Routes";
     const LIST_DOC: &'static str = "A routing table. Prints as `route -n` does.";
+    const COLUMNS: &'static [&'static str] = &["dst", "gateway", "dev", "metric", "kind", "protocol", "src"];
+    fn is_called(&self, name: &str) -> bool {
+        let is_default = self.info.dst.prefix_len() == 0;
+        self.info.dst.to_string() == name || name == "default" && is_default
+    }
     fn show(items: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let v6 = items.first().is_some_and(|route| route.info.dst.addr().is_ipv6());
         f.write_str(if v6 {
@@ -174,7 +245,13 @@ fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_next_hop: bool) -> R
     if gateway.is_some_and(|gateway| gateway.is_ipv4() != dst.addr().is_ipv4()) {
         return Err(Error::usage("destination and next hop are of different address families"));
     }
-    let index = match &via.dev {
+    let zone = via.gateway.as_ref().and_then(|gateway| gateway.zone.as_ref());
+    if let (Some(zone), Some(dev)) = (zone, &via.dev)
+        && zone != dev
+    {
+        return Err(Error::usage(format!("the next hop is on link `{zone}`, `dev` is `{dev}`")));
+    }
+    let index = match via.dev.as_ref().or(zone) {
         Some(dev) => Some(ns.net()?.link(Which::Name(dev))?.index),
         None => None,
     };
@@ -198,12 +275,12 @@ bindings! {
     fn routes(ns: Here, opts: Opts<TableOptions>) -> List<Route> {
         let net = ns.net().net()?;
         let links = net.links()?;
-        let name = |index: Option<u32>| {
-            let link = links.iter().find(|link| Some(link.index) == index);
-            link.map_or_else(|| "-".to_owned(), |link| crate::name::printable(&link.name))
+        let name = |hop: &NextHop| {
+            let link = links.iter().find(|link| Some(link.index) == hop.index)?;
+            Some(printable(&link.name))
         };
-        let routes = net.routes(opts.0.v6)?;
-        Ok(routes.into_iter().map(|info| Route { dev: name(info.index), info }).collect::<Vec<_>>().into())
+        let route = |info: RouteInfo| Route { devs: info.next_hops.iter().map(name).collect(), info };
+        Ok(net.routes(opts.0.v6)?.into_iter().map(route).collect::<Vec<_>>().into())
     }
 
     /// Adds a route to `dst`, a network or `default`, by a next hop or a link.

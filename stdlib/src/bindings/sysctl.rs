@@ -8,6 +8,7 @@ use crate::catalog::{Changes, Names};
 use crate::error::{Error, Result};
 use crate::lab::host::Guard;
 use crate::name::short;
+use crate::net::sysctl::canonical;
 
 pub(super) const FAMILY: Family = Family { name: "sysctls", types: &[], bindings: BINDINGS };
 
@@ -18,7 +19,7 @@ impl Arg for SysctlKey {
     const TYPE: &'static str = "string";
     const NAMES: Names = Names::Sysctls;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
-        String::take(call, name).map(Self)
+        String::take(call, name).map(|key| Self(canonical(&key)))
     }
 }
 

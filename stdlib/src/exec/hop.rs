@@ -6,7 +6,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::sys;
+use super::{netns, sys};
 use crate::error::{Error, Kind, Result};
 
 /// Runs `open` on a new thread and returns its result. `open` may enter or make any namespace: the thread ends
@@ -45,7 +45,8 @@ pub(crate) fn enter(ns: BorrowedFd<'_>) -> Result<()> {
 /// Makes new namespaces for the calling thread, which must be a hop's.
 pub(crate) fn unshare(kinds: CloneFlags) -> Result<()> {
     debug_assert_eq!(thread::current().name(), Some("hop"), "only a thread that ends may leave");
-    sys::unshare(kinds).map_err(unshare_error)
+    sys::unshare(kinds).map_err(unshare_error)?;
+    if kinds.contains(CloneFlags::CLONE_NEWNET) { netns::set_defaults() } else { Ok(()) }
 }
 
 /// The error of a refused `unshare`, with a hint.

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 
 use super::boot::idmap;
 use super::handle::NsKind;
-use super::{hop, mounts, sys};
+use super::{hop, mounts, netns, sys};
 use crate::error::{Error, Kind, Result};
 
 /// The name under which nslab is executed again.
@@ -169,6 +169,9 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     let rest =
         kinds.iter().filter(|kind| !made.contains(kind)).fold(CloneFlags::empty(), |all, kind| all | kind.flag());
     unshare(rest)?;
+    if has(NsKind::Net) {
+        netns::set_defaults()?;
+    }
     if sys {
         mounts::sys_like(sys_is_guarded)?;
     }

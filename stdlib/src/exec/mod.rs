@@ -25,6 +25,7 @@ pub mod handle;
 pub(crate) mod hop;
 pub(crate) mod init;
 pub(crate) mod mounts;
+mod netns;
 pub(crate) mod spawn;
 pub(crate) mod sys;
 

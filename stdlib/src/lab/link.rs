@@ -191,14 +191,19 @@ impl Link {
         let op = || format!("set up link `{}`", self.name());
         let permit = self.permit(guard, LinkChange::Up, op)?;
         self.change(&permit, Change::Up, op)?;
-        if !self.with_index(op, Net::wait_usable)? {
+        let has_peer = self.with_index(op, Net::wait_usable)?;
+        self.with_index(op, Net::wait_addresses)?;
+        if !has_peer {
             return Ok(());
         }
         self.peer(guard.lab()).map_or(Ok(()), |peer| {
             // The end that was opened first gets its carrier only now. If it is gone, there is nothing to wait for.
             let at = peer.at();
             match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => net.wait_usable(index).and_then(|_| net.forget_unresolved(&permit, index)),
+                (Ok(net), Some(index)) => {
+                    net.wait_usable(index)?;
+                    net.forget_unresolved(&permit, Some(index)).map(drop)
+                }
                 _ => Ok(()),
             }
         })
@@ -278,15 +283,26 @@ impl Link {
         self.change(&permit, Change::Master(None), op)
     }
 
-    /// Adds an address.
+    /// Adds an address, and waits until the kernel delivers packets to it. `dad` runs duplicate address detection
+    /// first: then it returns before that ends.
     ///
     /// # Errors
     /// The guard's and the kernel's.
     pub fn add_addr(&self, guard: &Guard, net: IpNet, dad: bool) -> Result<()> {
-        let name = self.name();
+        let (ns, name) = (self.ns(), self.name());
         let op = || format!("add address `{net}` to link `{name}`");
         let permit = self.permit(guard, LinkChange::AddAddress(net), op)?;
-        self.with_index(op, |ns, index| ns.add_addr(&permit, index, name.as_str(), net, dad))
+        if dad && net.addr().is_ipv6() {
+            // Switched off for the links of new namespaces (`exec::netns`).
+            let key = format!("net.ipv6.conf.{}.accept_dad", name.as_str().replace('.', "/"));
+            let permit = guard.sysctl(&ns, &key, "1")?;
+            ns.net()?.set_sysctl(&permit, &key, "1")?;
+        }
+        self.with_index(op, |ns, index| ns.add_addr(&permit, index, name.as_str(), net, dad))?;
+        if net.addr().is_ipv6() && !dad && self.info()?.is_up() {
+            self.with_index(op, Net::wait_addresses)?;
+        }
+        Ok(())
     }
 
     /// Removes an address.

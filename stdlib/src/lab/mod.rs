@@ -16,6 +16,7 @@ pub mod host;
 pub mod link;
 mod named;
 pub mod netns;
+mod ping;
 pub mod place;
 pub mod process;
 mod registry;

@@ -75,7 +75,7 @@ impl Guard {
         Ok(lab.remember(NetNs::new(name, net, Origin::Made)))
     }
 
-    /// Deletes a namespace: its name, and everything of ours that keeps it.
+    /// Deletes a namespace: its name, and every descriptor of the handle that keeps it.
     ///
     /// # Errors
     /// `Gone` the second time; `Permission` for the root.
@@ -88,7 +88,7 @@ impl Guard {
         self.deleting_netns(ns)?;
         if let Some(name) = ns.name() {
             let file = path_of(name);
-            // Only if the name is still that of this namespace; somebody may have deleted and made it again.
+            // Only if the name is still that of this namespace; another program may have deleted and created it again.
             let same = NsHandle::open(NsKind::Net, &file).is_ok_and(|named| named.is(net.handle()));
             if same {
                 remove_name(&file).map_err(|e| e.within(ns.label()))?;
@@ -97,9 +97,41 @@ impl Guard {
                 journal.lost_netns(name.as_str())?;
             }
         }
+        self.mark_end(ns, &net)?;
         drop(net);
         ns.close();
         Ok(())
+    }
+
+    /// Gives the namespace an id in the lab's root, if it has none, so that its end can be seen there.
+    ///
+    /// On the machine itself it does not: the id would stay as long as something holds the namespace.
+    fn mark_end(&self, ns: &NetNs, net: &Net) -> Result<()> {
+        if self.lab().is_private() {
+            let root = self.lab().root().net()?;
+            let id = match root.id_of(net)? {
+                Some(id) => id,
+                None => root.assign_id(&self.in_own(self.lab().root())?, net)?,
+            };
+            ns.ends_with(id);
+        }
+        Ok(())
+    }
+}
+
+impl Lab {
+    /// Whether a deleted namespace has ended, by the kernel's word: its id in the lab's root is free again. None where
+    /// the kernel was not asked to tell, as on the machine itself.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn has_ended(&self, ns: &NetNs) -> Result<Option<bool>> {
+        let Some(id) = ns.ending_id() else { return Ok(None) };
+        if !self.root().net()?.has_id(id)? {
+            return Ok(Some(true));
+        }
+        // Another namespace may have got the id since.
+        Ok(Some(self.by_id(self.root(), id).is_some_and(|other| other.unique_id() != ns.unique_id())))
     }
 }
 
@@ -128,7 +160,7 @@ impl Lab {
     /// The names below `/run/netns`, sorted. Like `ip netns list`.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the directory cannot be read.
     pub fn netns_names(&self) -> Result<BTreeSet<String>> {
         match fs::read_dir(NETNS_DIR) {
             Ok(entries) => {

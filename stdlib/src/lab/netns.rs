@@ -31,11 +31,13 @@ pub struct Inner {
     inode: NsInode,
     /// A number that no other namespace ever has, once the namespace is closed; some kernels have none.
     last_id: OnceLock<Option<u64>>,
+    /// The id in the lab's root by which the end of the namespace is seen, once it is deleted.
+    ending_id: OnceLock<i32>,
     origin: Origin,
     net: Mutex<Option<Arc<Net>>>,
 }
 
-/// What people call a namespace in a sentence.
+/// What a sentence calls a namespace.
 pub(crate) fn label(name: Option<&NsName>, handle: &NsHandle) -> String {
     match name {
         Some(name) => format!("namespace `{name}`"),
@@ -51,6 +53,7 @@ impl NetNs {
             label,
             inode,
             last_id: OnceLock::new(),
+            ending_id: OnceLock::new(),
             origin,
             net: Mutex::new(Some(Arc::new(net))),
         }))
@@ -62,7 +65,7 @@ impl NetNs {
         self.0.name.as_ref()
     }
 
-    /// What people call it in a sentence.
+    /// What a sentence calls it.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label
@@ -130,6 +133,16 @@ impl NetNs {
             Ok(net) => net.handle().unique_id(),
             Err(_) => self.0.last_id.get().copied().flatten(),
         }
+    }
+
+    /// Remembers the id in the lab's root that is free again when the namespace has ended.
+    pub(super) fn ends_with(&self, id: i32) {
+        let _ = self.0.ending_id.set(id); // a namespace is deleted once
+    }
+
+    /// That id, once the namespace is deleted.
+    pub(super) fn ending_id(&self) -> Option<i32> {
+        self.0.ending_id.get().copied()
     }
 
     /// Drops the descriptor and every socket inside.

@@ -20,11 +20,21 @@ impl Lab {
         self.known_or(handle, None, Origin::Made)
     }
 
+    /// A handle that is open of the namespace, by the same name if one is given: each name is a name of its own, which
+    /// can be deleted. A new handle if there is none.
     fn known_or(&self, handle: NsHandle, name: Option<NsName>, origin: Origin) -> NetNs {
-        if self.root.handle().is_ok_and(|root| root.is(&handle)) {
+        if name.is_none() && self.root.handle().is_ok_and(|root| root.is(&handle)) {
             return self.root.clone();
         }
-        if let Some(known) = self.find(|ns| ns.handle().is_ok_and(|h| h.is(&handle))) {
+        let mut origin = origin;
+        let known = self.find(|ns| {
+            let is_it = ns.handle().is_ok_and(|h| h.is(&handle));
+            if is_it && !ns.is_root() {
+                origin = ns.origin();
+            }
+            is_it && (name.is_none() || ns.name() == name.as_ref())
+        });
+        if let Some(known) = known {
             return known;
         }
         let label = netns::label(name.as_ref(), &handle);
@@ -67,7 +77,7 @@ impl Lab {
     }
 
     /// The first open handle that fits.
-    pub(super) fn find(&self, fits: impl Fn(&NetNs) -> bool) -> Option<NetNs> {
+    pub(super) fn find(&self, fits: impl FnMut(&NetNs) -> bool) -> Option<NetNs> {
         let known: Vec<NetNs> = {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.iter().filter_map(NetNs::upgrade).collect()

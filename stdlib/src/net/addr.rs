@@ -1,36 +1,78 @@
 //! Addresses of links.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use nix::errno::Errno;
 
 use super::Net;
 use super::connection::{Query, Write};
 use super::permit::Permit;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// One address of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddrInfo {
     /// Index of the link.
     pub index: u32,
-    /// Address and prefix length.
+    /// Address and prefix length. With a peer the prefix length is that of the peer.
     pub net: IpNet,
+    /// The far end of a point-to-point link, if it has an address of its own (`ip addr add A peer B`).
+    pub peer: Option<IpAddr>,
     /// Broadcast address (IPv4).
     pub broadcast: Option<IpAddr>,
     /// `global`, `link`, `host`.
     pub scope: String,
     /// The label of an IPv4 address: the link's name unless another was chosen.
     pub label: Option<String>,
-    /// Duplicate address detection is off for it.
-    pub nodad: bool,
-    /// Duplicate address detection is still under way.
-    pub tentative: bool,
+    /// The flags that `ip addr` shows, in its order.
+    pub flags: Vec<&'static str>,
+    /// How many seconds it stays; none for ever.
+    pub valid_lft: Option<u32>,
+    /// For how many seconds new connections use it; none for ever.
+    pub preferred_lft: Option<u32>,
 }
+
+impl AddrInfo {
+    /// Whether it has a flag.
+    #[must_use]
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.contains(&flag)
+    }
+
+    /// The address as `ip addr` shows it: `10.0.0.1/24`, or `10.0.0.1 peer 10.0.0.2/32`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.peer {
+            Some(peer) => format!("{} peer {peer}/{}", self.net.addr(), self.net.prefix_len()),
+            None => self.net.to_string(),
+        }
+    }
+}
+
+/// The flags in the order in which `ip addr` prints them (iproute2, ip/ipaddress.c, `ifa_flag_data`).
+const FLAGS: [(AddressFlags, &str); 10] = [
+    (AddressFlags::Nodad, "nodad"),
+    (AddressFlags::Optimistic, "optimistic"),
+    (AddressFlags::Dadfailed, "dadfailed"),
+    (AddressFlags::Homeaddress, "home"),
+    (AddressFlags::Deprecated, "deprecated"),
+    (AddressFlags::Tentative, "tentative"),
+    (AddressFlags::Permanent, "permanent"),
+    (AddressFlags::Managetempaddr, "mngtmpaddr"),
+    (AddressFlags::Noprefixroute, "noprefixroute"),
+    (AddressFlags::StablePrivacy, "stable-privacy"),
+];
+
+/// The lifetime that never ends.
+const FOREVER: u32 = u32::MAX;
+
+/// The longest time that the kernel may take to make a new IPv6 address usable.
+const USABLE_WITHIN: Duration = Duration::from_secs(5);
 
 impl Net {
     /// The addresses of one link, or of all.
@@ -73,15 +115,52 @@ impl Net {
         })
     }
 
-    /// Removes an address. Like `ip addr del NET dev NAME`.
+    /// Removes an address, its peer included. Like `ip addr del NET dev NAME`.
     pub(crate) fn delete_addr(&self, permit: &impl Permit, index: u32, name: &str, net: IpNet) -> Result<()> {
         let op = || format!("delete address `{net}` from link `{name}`");
-        self.change(permit, RouteNetlinkMessage::DelAddress(address(index, net)), Write::Do, op).map_err(|error| {
+        // The kernel compares the peer, too, if one is given (`inet_rtm_deladdr` in net/ipv4/devinet.c).
+        let mut message = address(index, net);
+        message.attributes.retain(|attribute| matches!(attribute, AddressAttribute::Local(_)));
+        let has_peer = |addr: &AddrInfo| addr.peer.is_some() && addr.net.addr() == net.addr();
+        if let Some(peer) = self.addrs(Some(index))?.iter().find(|addr| has_peer(addr)).and_then(|addr| addr.peer) {
+            message.attributes.push(AddressAttribute::Address(peer));
+        }
+        self.change(permit, RouteNetlinkMessage::DelAddress(message), Write::Do, op).map_err(|error| {
             match error.errno {
                 Some(Errno::EADDRNOTAVAIL) => error.hint(format!("`{name}` has no such address: see its `addrs`")),
                 _ => error,
             }
         })
+    }
+}
+
+impl Net {
+    /// Waits until the kernel delivers packets to the IPv6 addresses of a link that is up.
+    ///
+    /// It acknowledges an address before its local route exists (`addrconf_dad_begin` in `net/ipv6/addrconf.c`), and no
+    /// flag shows that; a lookup of the address does.
+    pub(crate) fn wait_addresses(&self, index: u32) -> Result<()> {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet6;
+        message.header.index = index;
+        let replies =
+            self.request(RouteNetlinkMessage::GetAddress(message), Query::Dump, || "list addresses".into())?;
+        for reply in &replies {
+            let RouteNetlinkMessage::NewAddress(message) = reply else { continue };
+            let Some(addr) = decode(message).filter(|addr| addr.index == index) else { continue };
+            // Duplicate address detection ends when it ends; a link-local address is the kernel's own.
+            if addr.scope == "link" || addr.has("tentative") && !addr.has("nodad") || addr.has("dadfailed") {
+                continue;
+            }
+            let (target, first, longest) = (addr.net.addr(), Duration::from_micros(20), Duration::from_millis(5));
+            let local = || Ok(self.is_local(target)?.then_some(()));
+            if self.exec().poll_until(USABLE_WITHIN, first, longest, local)?.is_none() {
+                return Err(Error::plain(Kind::Timeout, format!("wait for the address `{target}` to be usable"))
+                    .within(self.label())
+                    .detail("the kernel has no local route to it"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -99,25 +178,38 @@ fn address(index: u32, net: IpNet) -> AddressMessage {
 }
 
 fn decode(message: &AddressMessage) -> Option<AddrInfo> {
-    let (mut local, mut peer, mut broadcast, mut label) = (None, None, None, None);
-    let mut tentative = message.header.flags.contains(AddressHeaderFlags::Tentative);
-    let mut nodad = message.header.flags.contains(AddressHeaderFlags::Nodad);
+    let (mut local, mut other, mut broadcast, mut label) = (None, None, None, None);
+    let mut bits = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
+    let (mut valid_lft, mut preferred_lft) = (FOREVER, FOREVER);
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(addr) => local = Some(*addr),
-            AddressAttribute::Address(addr) => peer = Some(*addr),
+            AddressAttribute::Address(addr) => other = Some(*addr),
             AddressAttribute::Broadcast(addr) => broadcast = Some(IpAddr::V4(*addr)),
             AddressAttribute::Label(name) => label = Some(name.clone()),
-            AddressAttribute::Flags(flags) => {
-                tentative = flags.contains(AddressFlags::Tentative);
-                nodad = flags.contains(AddressFlags::Nodad);
-            }
+            AddressAttribute::Flags(flags) => bits = *flags,
+            AddressAttribute::CacheInfo(info) => (valid_lft, preferred_lft) = (info.ifa_valid, info.ifa_preferred),
             _ => {}
         }
     }
     // IFA_ADDRESS is the far end of a point-to-point link; the link's own address is IFA_LOCAL, which IPv6 leaves out.
-    let net = IpNet::new(local.or(peer)?, message.header.prefix_len).ok()?;
+    let net = IpNet::new(local.or(other)?, message.header.prefix_len).ok()?;
+    let peer = other.filter(|other| local.is_some_and(|local| local != *other));
     let scope = format!("{:?}", message.header.scope).to_lowercase();
     let scope = if scope == "universe" { "global".to_owned() } else { scope };
-    Some(AddrInfo { index: message.header.index, net, broadcast, scope, label, nodad, tentative })
+    let mut flags = Vec::new();
+    if bits.contains(AddressFlags::Secondary) {
+        flags.push(if net.addr().is_ipv4() { "secondary" } else { "temporary" });
+    }
+    for (flag, name) in FLAGS {
+        match (flag, bits.contains(flag)) {
+            // It is shown where it is not set.
+            (AddressFlags::Permanent, false) => flags.push("dynamic"),
+            (AddressFlags::Permanent, true) | (_, false) => {}
+            (_, true) => flags.push(name),
+        }
+    }
+    let finite = |seconds: u32| Some(seconds).filter(|seconds| *seconds != FOREVER);
+    let (valid_lft, preferred_lft) = (finite(valid_lft), finite(preferred_lft));
+    Some(AddrInfo { index: message.header.index, net, peer, broadcast, scope, label, flags, valid_lft, preferred_lft })
 }

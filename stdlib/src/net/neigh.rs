@@ -13,21 +13,25 @@ impl Net {
     ///
     /// A request sent before the link had carrier gets no answer, and ARP repeats it only a second later
     /// (`retrans_time_ms`): the next packet would wait for that.
-    pub(crate) fn forget_unresolved(&self, permit: &impl Permit, index: u32) -> Result<()> {
+    ///
+    /// Without an index, those of all links. Returns how many there were.
+    pub(crate) fn forget_unresolved(&self, permit: &impl Permit, index: Option<u32>) -> Result<usize> {
         let mut message = NeighbourMessage::default();
-        message.attributes.push(NeighbourAttribute::IfIndex(index));
+        message.attributes.extend(index.map(NeighbourAttribute::IfIndex));
+        let mut count = 0;
         let op = || "list neighbours".into();
         let replies = self.request(RouteNetlinkMessage::GetNeighbour(message), Query::Dump, op)?;
         for reply in replies {
             if let RouteNetlinkMessage::NewNeighbour(neighbour) = reply
-                && neighbour.header.ifindex == index
+                && index.is_none_or(|index| neighbour.header.ifindex == index)
                 && matches!(neighbour.header.state, NeighbourState::Incomplete | NeighbourState::Failed)
             {
                 // A refusal is fine: the neighbour is resolved, or gone, by now.
                 let message = RouteNetlinkMessage::DelNeighbour(neighbour);
+                count += 1;
                 drop(self.try_change::<RouteNetlinkMessage>(permit, message, Write::Do)?);
             }
         }
-        Ok(())
+        Ok(count)
     }
 }

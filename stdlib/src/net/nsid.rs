@@ -4,16 +4,17 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use nix::errno::Errno;
 
-use super::connection::Query;
+use super::connection::{Query, Write};
+use super::permit::Permit;
 use super::{Net, no_answer};
 use crate::error::Result;
 
 impl Net {
     /// The id of `other` in this namespace, if it has one. Like `ip netns list-id`.
     pub(crate) fn id_of(&self, other: &Net) -> Result<Option<i32>> {
-        let mut message = NsidMessage::default();
-        message.attributes.push(NsidAttribute::Fd(u32::try_from(other.handle().as_fd().as_raw_fd()).unwrap_or(0)));
+        let message = fd_of(other);
         let op = || format!("ask for the id of {}", other.label());
         let replies = self.request(RouteNetlinkMessage::GetNsId(message), Query::Get, op)?;
         let answer = replies.iter().find_map(|reply| match reply {
@@ -26,9 +27,35 @@ impl Net {
         answer.map(|id| (id >= 0).then_some(id)).ok_or_else(|| no_answer(op()))
     }
 
+    /// Gives `other` an id in this namespace, which the kernel chooses, and returns it. Like `ip netns set NAME auto`.
+    pub(crate) fn assign_id(&self, permit: &impl Permit, other: &Net) -> Result<i32> {
+        let mut message = fd_of(other);
+        message.attributes.push(NsidAttribute::Id(-1));
+        let op = || format!("assign an id to {}", other.label());
+        self.change(permit, RouteNetlinkMessage::NewNsId(message), Write::Create, op)?;
+        self.id_of(other)?.ok_or_else(|| no_answer(op()))
+    }
+
+    /// Whether a living namespace has the id `id` here.
+    pub(crate) fn has_id(&self, id: i32) -> Result<bool> {
+        let mut message = NsidMessage::default();
+        message.attributes.push(NsidAttribute::Id(id));
+        match self.try_request::<RouteNetlinkMessage>(RouteNetlinkMessage::GetNsId(message), Query::Get)? {
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.errno == Errno::ENOENT => Ok(false),
+            Err(refusal) => Err(refusal.into_error(format!("look up the id {id}")).within(self.label())),
+        }
+    }
+
     /// As [`Net::id_of`], where an error is as good as no id.
     #[must_use]
     pub fn knows(&self, other: &Self) -> Option<i32> {
         self.id_of(other).ok().flatten()
     }
+}
+
+fn fd_of(other: &Net) -> NsidMessage {
+    let mut message = NsidMessage::default();
+    message.attributes.push(NsidAttribute::Fd(u32::try_from(other.handle().as_fd().as_raw_fd()).unwrap_or(0)));
+    message
 }

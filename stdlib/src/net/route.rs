@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteScope, RouteType,
+    RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -20,10 +21,10 @@ use crate::error::Result;
 pub struct RouteInfo {
     /// The destination; `0.0.0.0/0` or `::/0` is the default route.
     pub dst: IpNet,
-    /// The next hop.
-    pub gateway: Option<IpAddr>,
-    /// Index of the link.
-    pub index: Option<u32>,
+    /// Where packets go next; none for a route that drops them. A multipath route has several.
+    pub next_hops: Vec<NextHop>,
+    /// The id of the nexthop object that it uses (ip-nexthop(8)).
+    pub nhid: Option<u32>,
     /// Preference; smaller wins.
     pub metric: u32,
     /// The source address it prefers.
@@ -32,6 +33,31 @@ pub struct RouteInfo {
     pub protocol: String,
     /// `unicast`, `blackhole`, `unreachable`, `prohibit` …
     pub kind: String,
+}
+
+/// One next hop of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// The router; none if the destination is on the link itself. An IPv4 route may have an IPv6 router.
+    pub gateway: Option<IpAddr>,
+    /// Index of the link.
+    pub index: Option<u32>,
+    /// Its share of the traffic, relative to the other next hops.
+    pub weight: u32,
+}
+
+impl RouteInfo {
+    /// The first next hop's router.
+    #[must_use]
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.next_hops.first().and_then(|hop| hop.gateway)
+    }
+
+    /// The first next hop's link.
+    #[must_use]
+    pub fn index(&self) -> Option<u32> {
+        self.next_hops.first().and_then(|hop| hop.index)
+    }
 }
 
 /// A route to add or to delete.
@@ -134,33 +160,72 @@ fn decode(message: &RouteMessage) -> Option<RouteInfo> {
         AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
         _ => return None,
     };
-    let ip = |address: &RouteAddress| match address {
-        RouteAddress::Inet(addr) => Some(IpAddr::V4(*addr)),
-        RouteAddress::Inet6(addr) => Some(IpAddr::V6(*addr)),
-        _ => None,
-    };
     let mut table = u32::from(header.table);
     let mut route = RouteInfo {
         dst: IpNet::new(unspecified, 0).ok()?,
-        gateway: None,
-        index: None,
+        next_hops: Vec::new(),
+        nhid: None,
         metric: 0,
         src: None,
         protocol: format!("{:?}", header.protocol).to_lowercase(),
         kind: format!("{:?}", header.kind).to_lowercase(),
     };
     let mut dst = unspecified;
+    route.next_hops.extend(next_hop(&message.attributes, None));
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Table(id) => table = *id,
             RouteAttribute::Destination(address) => dst = ip(address)?,
-            RouteAttribute::Gateway(address) => route.gateway = ip(address),
             RouteAttribute::PrefSource(address) => route.src = ip(address),
-            RouteAttribute::Oif(index) => route.index = Some(*index),
+            RouteAttribute::NhId(id) => route.nhid = Some(*id),
+            RouteAttribute::MultiPath(hops) => {
+                let hop = |hop: &RouteNextHop| {
+                    let hop_of = next_hop(&hop.attributes, Some(hop.interface_index))?;
+                    Some(NextHop { weight: u32::from(hop.hops) + 1, ..hop_of })
+                };
+                route.next_hops = hops.iter().filter_map(hop).collect();
+            }
             RouteAttribute::Priority(metric) => route.metric = *metric,
             _ => {}
         }
     }
     route.dst = IpNet::new(dst, header.destination_prefix_length).ok()?;
     (table == u32::from(RouteHeader::RT_TABLE_MAIN)).then_some(route)
+}
+
+/// The next hop that some attributes describe, if they name a router or a link.
+fn next_hop(attributes: &[RouteAttribute], mut index: Option<u32>) -> Option<NextHop> {
+    let mut gateway = None;
+    for attribute in attributes {
+        match attribute {
+            RouteAttribute::Gateway(address) => gateway = ip(address),
+            RouteAttribute::Via(RouteVia::Inet(addr)) => gateway = Some((*addr).into()),
+            RouteAttribute::Via(RouteVia::Inet6(addr)) => gateway = Some((*addr).into()),
+            RouteAttribute::Oif(oif) => index = Some(*oif),
+            _ => {}
+        }
+    }
+    (gateway.is_some() || index.is_some()).then_some(NextHop { gateway, index, weight: 1 })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(addr) => Some((*addr).into()),
+        RouteAddress::Inet6(addr) => Some((*addr).into()),
+        _ => None,
+    }
+}
+
+impl Net {
+    /// Whether the kernel delivers packets to `addr` in this namespace. Like `ip route get ADDR`.
+    pub(crate) fn is_local(&self, addr: IpAddr) -> Result<bool> {
+        let mut message = RouteMessage::default();
+        (message.header.address_family, message.header.destination_prefix_length) =
+            if addr.is_ipv4() { (AddressFamily::Inet, 32) } else { (AddressFamily::Inet6, 128) };
+        message.attributes.push(RouteAttribute::Destination(address(addr)));
+        // An error means that no route leads there.
+        let answer = self.try_request::<RouteNetlinkMessage>(RouteNetlinkMessage::GetRoute(message), Query::Get)?;
+        let is_local = |reply: &RouteNetlinkMessage| matches!(reply, RouteNetlinkMessage::NewRoute(route) if route.header.kind == RouteType::Local);
+        Ok(answer.is_ok_and(|replies| replies.iter().any(is_local)))
+    }
 }

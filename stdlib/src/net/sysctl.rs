@@ -12,6 +12,18 @@ use super::permit::Permit;
 use crate::error::{Error, Result};
 use crate::name::short;
 
+/// A key with a link's name as it is typed: `net.ipv4.conf.eth0.100.forwarding` means the link `eth0.100`, whose dot
+/// is a slash in the canonical form.
+#[must_use]
+pub fn canonical(key: &str) -> String {
+    match key.split('.').collect::<Vec<_>>().as_slice() {
+        [net, family, table @ ("conf" | "neigh"), link @ .., last] if link.len() > 1 => {
+            format!("{net}.{family}.{table}.{}.{last}", link.join("/"))
+        }
+        _ => key.to_owned(),
+    }
+}
+
 /// The file of a key such as `net.ipv4.ip_forward`.
 fn file(key: &str) -> Result<PathBuf> {
     let fits = key.starts_with("net.")
@@ -112,5 +124,22 @@ impl Net {
         });
         let text = text.map_err(|error| self.hint_at_a_sysctl(key, error))?;
         Ok(text.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_in_a_links_name_is_one_directory() {
+        assert_eq!(canonical("net.ipv4.conf.eth0.100.forwarding"), "net.ipv4.conf.eth0/100.forwarding");
+        assert_eq!(canonical("net.ipv4.conf.eth0/100.forwarding"), "net.ipv4.conf.eth0/100.forwarding");
+        assert_eq!(canonical("net.ipv4.conf.all.forwarding"), "net.ipv4.conf.all.forwarding");
+        assert_eq!(canonical("net.ipv4.ip_forward"), "net.ipv4.ip_forward");
+        assert_eq!(
+            file("net.ipv4.conf.eth0/100.rp_filter").unwrap().to_str(),
+            Some("/proc/sys/net/ipv4/conf/eth0.100/rp_filter")
+        );
     }
 }

@@ -11,12 +11,12 @@ use super::needs::{Need, is_on_path};
 /// The program under test; only the package that builds it has it.
 const NSLAB: Option<&str> = option_env!("CARGO_BIN_EXE_nslab");
 
-/// Which of the needs the machine does not meet. Without a lab nothing else is asked.
+/// Which of the needs the machine does not meet. The program is asked last, and only where a lab can be made.
 pub(crate) fn missing(needs: &[Need]) -> Vec<Need> {
-    if needs.contains(&Need::Lab) && !has(&Need::Lab) {
-        return vec![Need::Lab];
-    }
-    needs.iter().filter(|need| !has(need)).cloned().collect()
+    let missing = |asks: fn(&Need) -> bool| needs.iter().filter(|need| asks(need) && !has(need)).cloned().collect();
+    let rounds: [fn(&Need) -> bool; 3] =
+        [|need| !need.is_of_kernel() && *need != Need::Lab, |need| *need == Need::Lab, Need::is_of_kernel];
+    rounds.into_iter().map(missing).find(|missing: &Vec<Need>| !missing.is_empty()).unwrap_or_default()
 }
 
 fn has(need: &Need) -> bool {

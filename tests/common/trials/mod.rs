@@ -47,20 +47,18 @@ impl Trial {
         Self { name, needs: [vec![Need::Lab], needs].concat(), run: Box::new(run) }
     }
 
-    /// The name in the list, its module first.
     fn of(registered: &'static Registered) -> Self {
         let Registered { run, words, .. } = registered;
         let name = registered.path();
-        let words: Vec<&str> = words.split(',').filter(|word| !word.is_empty()).collect();
-        if words == ["anywhere"] {
+        if *words == "anywhere" {
             return Self { name, needs: Vec::new(), run: Box::new(run) };
         }
-        let place = words.iter().find_map(|word| Place::of(word)).unwrap_or(Place::Here);
-        let named = words.iter().filter(|word| Place::of(word).is_none()).map(|word| Need::of(word));
+        let place = registered.place();
+        let named = registered.words().filter(|word| Place::of(word).is_none()).map(Need::of);
         let needs = place.needs().into_iter().chain(named).collect();
         match place {
             Place::Here => Self::new(name, needs, run),
-            place => Self::new(name.clone(), needs, move || place.run(&name)),
+            place => Self::new(name.clone(), needs, move || place.start(&name)),
         }
     }
 
@@ -84,6 +82,15 @@ impl Trial {
 }
 
 impl Registered {
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.words.split(',').filter(|word| !word.is_empty())
+    }
+
+    fn place(&self) -> Place {
+        self.words().find_map(Place::of).unwrap_or(Place::Here)
+    }
+
+    /// Its name in the list: the modules, then the function.
     fn path(&self) -> String {
         let (_, module) = self.module.split_once("::").unwrap_or_default();
         [module, self.name].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("::")
@@ -178,11 +185,14 @@ fn message(payload: &(dyn Any + Send)) -> String {
 
 /// Runs the trials of this binary.
 pub(crate) fn main() -> ExitCode {
+    // A sandbox's first process is this program again.
+    if let Some(status) = stdlib::exec::main_of_init() {
+        return status.into();
+    }
     let registered = inventory::iter::<Registered>;
     if let Ok(only) = std::env::var(place::ONLY) {
         let trial = registered.into_iter().find(|trial| trial.path() == only).expect("this program named it");
-        (trial.run)(); // a panic is exit status 101
-        return ExitCode::SUCCESS;
+        return trial.place().run(trial.run);
     }
     let arguments = Arguments::from_args();
     let mode = Mode::asked_for();

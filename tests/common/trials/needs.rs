@@ -72,8 +72,8 @@ impl fmt::Display for Need {
             Self::Root => write!(f, "not root"),
             Self::LoAlone => write!(f, "modules for tunnels add links to each namespace"),
             Self::Tool(tool, package) => match elsewhere(tool) {
-                Some(directory) => write!(f, "`{tool}` is in {directory}, which is not on PATH"),
-                None => write!(f, "no `{tool}`: package {package}"),
+                Some(directory) => write!(f, "`{tool}` is in {directory}, not on PATH"),
+                None => write!(f, "no `{tool}` ({package})"),
             },
             Self::File(path) => write!(f, "no `{}`", path.display()),
             Self::Kernel(feature) => write!(f, "the kernel has no {feature}"),

@@ -1,4 +1,4 @@
-//! `check EXPR`: fails the script unless the expression is true, and says which part of it is not.
+//! `check EXPR`: fails the script unless the expression is true, and reports the part that is not.
 
 use rhai::{Dynamic, EvalContext, Expr, Expression, Map, Position};
 use stdlib::bindings::{RhaiResultOf, ScriptError};
@@ -28,7 +28,7 @@ struct Why {
     sides: Option<(Dynamic, Dynamic)>,
 }
 
-/// Evaluates each part of the expression once; says which part is not as it should be.
+/// Evaluates each part of the expression once; returns why it is not true.
 fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> RhaiResultOf<Option<Why>> {
     match expression {
         Expr::And(parts, _) => {
@@ -55,7 +55,7 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             let text = format!("{} {} {}", show(cx, &left), call.name, show(cx, &right));
             Ok(Some(Why { text, note: None, sides: Some((left, right)) }))
         }
-        // The parser makes `contains(LIST, X)` of `X in LIST`.
+        // The parser turns `X in LIST` into `contains(LIST, X)`.
         Expr::FnCall(call, _) if call.args.len() == 2 && call.name == "contains" => {
             let mut list = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
             let item = cx.eval_expression_tree(&(&call.args[1]).into())?.flatten();
@@ -67,7 +67,7 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             Ok(Some(Why { text, note: None, sides: Some((item, list)) }))
         }
         Expr::Dot(parts, flags, _) if flags.is_empty() && matches!(parts.rhs, Expr::Property(..)) => {
-            // `check ping(…).ok`: what the report says is what one wants to see.
+            // `check ping(…).ok`: the report says why `ok` is false.
             let Expr::Property(property, _) = &parts.rhs else { return plain(cx, expression) };
             let mut value = cx.eval_expression_tree(&(&parts.lhs).into())?.flatten();
             let shown = value.clone();
@@ -85,7 +85,7 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
         Expr::FnCall(call, _) if call.args.len() == 1 && call.name == "!" => {
             let value = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
             let why = truth(cx, &value, call.args[0].start_position())?;
-            Ok(why.is_none().then(|| Why { text: "it is true, `!` wants it false".into(), note: None, sides: None }))
+            Ok(why.is_none().then(|| Why { text: "it is true, `!` requires false".into(), note: None, sides: None }))
         }
         other => plain(cx, other),
     }
@@ -116,7 +116,7 @@ fn is_comparison(name: &str) -> bool {
     matches!(name, "==" | "!=" | "<" | "<=" | ">" | ">=")
 }
 
-/// The value in one line, as a reader of the failure wants to see it.
+/// The value in one line, shortened.
 fn show(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic) -> String {
     limited(shown_brief(cx.engine(), value))
 }

@@ -1,4 +1,4 @@
-//! Syntax of our own: `within NS { … }` and `check EXPR`.
+//! The syntax that nslab adds to the language: `within NS { … }` and `check EXPR`.
 
 use rhai::{Engine, EvalAltResult, EvalContext, Position};
 use stdlib::bindings::ScriptError;
@@ -10,7 +10,7 @@ use within::within;
 mod check;
 mod within;
 
-/// The family under which the catalog lists syntax.
+/// The family that the catalog lists both under.
 const FAMILY: &str = "syntax";
 
 /// Registers both, and describes them in the catalog.
@@ -33,8 +33,8 @@ pub(crate) fn register(engine: &mut Engine, catalog: &mut Catalog) {
         "within NS { … }",
         r#"Runs the block inside a namespace, or in what `nsenter`, `unshare` or `hold` returned.
 
-Every function that is not told otherwise works there. `break`, `continue`, `return` and errors leave the block, and
-with it the namespace. The value of the block is the value of the whole.
+Every function without a namespace argument works there. `break`, `continue`, `return` and errors leave the block, and
+with it the namespace. The value of the block is the value of the expression.
 
 ```rhai
 let ns1 = netns("netns1");

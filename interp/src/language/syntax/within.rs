@@ -1,4 +1,4 @@
-//! `within NS { … }`: the current namespace of a block.
+//! `within NS { … }`: evaluates a block in a namespace.
 
 use rhai::{Dynamic, EvalContext, Expression, ImmutableString};
 use stdlib::Error;
@@ -14,7 +14,7 @@ pub(super) fn within(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Exp
         .map_err(|error| raise(cx, ScriptError::of(&error, "within"), inputs[0].position()))?;
     let before = std::mem::replace(cx.tag_mut(), Dynamic::from(target));
     let result = cx.eval_expression_tree(&inputs[1]);
-    // `break`, `return` and errors come this way too: restore first, then pass them on.
+    // `break`, `return` and errors leave this way too: restore the place before passing them on.
     *cx.tag_mut() = before;
     result
 }
@@ -34,7 +34,7 @@ fn enter(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, here: Option<&Place>, value: 
     };
     let hint = match value.read_lock::<ImmutableString>() {
         Some(name) => format!("a name is not a namespace yet: `within open_netns(\"{}\") {{ … }}`", *name),
-        None => "`within ns { … }`, with what `netns`, `hold`, `nsenter` or `unshare` returned".into(),
+        None => "`within ns { … }`, with the result of `netns`, `hold`, `nsenter` or `unshare`".into(),
     };
     Err(Error::usage(format!("`within` takes a namespace, not {ty}")).hint(hint))
 }

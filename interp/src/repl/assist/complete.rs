@@ -1,12 +1,14 @@
-//! Completion: what the word at the cursor may become. Plain functions of text, catalog and a view of the lab.
+//! Completion of an input: the candidates for the word at the cursor, from the text, the catalog and a view of the lab.
 
 use std::collections::BTreeSet;
 
 use stdlib::catalog::{Catalog, Function, Names, Parameter, Property};
 
+use crate::console::escaped;
 use crate::text::scan::{OpenCall, Place, context};
+use crate::text::tokens::{Kind, tokens};
 
-/// What completion may ask of the session and its lab. Nothing is evaluated.
+/// The session and its lab as completion sees them. Nothing is evaluated.
 pub trait World {
     /// The session's variables with the names of their types.
     fn variables(&self) -> Vec<(String, String)>;
@@ -22,42 +24,47 @@ pub trait World {
     fn links(&self, variable: Option<&str>) -> Vec<String>;
     /// The addresses in the lab, without prefix lengths.
     fn addresses(&self) -> Vec<String>;
-    /// The settings that begin with a prefix, up to the next dot.
-    fn settings(&self, prefix: &str) -> Vec<String>;
+    /// The sysctls that begin with a prefix, up to the next dot.
+    fn sysctls(&self, prefix: &str) -> Vec<String>;
     /// The files that begin with a prefix.
     fn files(&self, prefix: &str) -> Vec<String>;
 }
 
-/// One thing that the word may become.
+/// One candidate for the word at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The text to insert.
     pub text: String,
-    /// What the list shows of it.
+    /// The text in the list of candidates.
     pub shown: String,
-    /// What it is, in a sentence.
+    /// A sentence about it.
     pub doc: String,
 }
 
 impl Candidate {
-    pub(in crate::repl) fn plain(text: impl Into<String>) -> Self {
+    /// Whether the text can stand in an input line. A name with control characters would steer the terminal.
+    pub(super) fn is_printable(&self) -> bool {
+        escaped(&self.text) == self.text
+    }
+
+    pub(super) fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { shown: text.clone(), text, doc: String::new() }
     }
 
-    pub(in crate::repl) fn new(text: impl Into<String>, shown: impl Into<String>, doc: impl Into<String>) -> Self {
+    pub(super) fn new(text: impl Into<String>, shown: impl Into<String>, doc: impl Into<String>) -> Self {
         Self { text: text.into(), shown: shown.into(), doc: doc.into() }
     }
 }
 
 const SIGNALS: [&str; 9] = ["TERM", "KILL", "INT", "HUP", "STOP", "CONT", "USR1", "USR2", "QUIT"];
-const KINDS: [&str; 8] = ["cgroup", "ipc", "mount", "net", "pid", "time", "user", "uts"];
+const NAMESPACE_TYPES: [&str; 8] = ["cgroup", "ipc", "mount", "net", "pid", "time", "user", "uts"];
 const KEYWORDS: [&str; 25] = [
     "let", "const", "if", "else", "while", "until", "loop", "for", "in", "do", "switch", "break", "continue", "return",
     "throw", "try", "catch", "fn", "import", "as", "true", "false", "print(", "debug(", "type_of(",
 ];
 
-/// What can be done with values of the language itself.
+/// The methods of the language's own types.
 const METHODS: [(&str, &[&str]); 3] = [
     (
         "string",
@@ -84,7 +91,7 @@ const METHODS: [(&str, &[&str]); 3] = [
     ("map", &["contains", "is_empty", "keys", "len", "remove", "values"]),
 ];
 
-/// Where the word begins and what it may become.
+/// Where the word at the cursor begins and its candidates.
 #[must_use]
 pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize) -> (usize, Vec<Candidate>) {
     let context = context(text, cursor);
@@ -100,8 +107,8 @@ pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize)
         Place::Nothing => (cursor, Vec::new()),
     };
     let typed = &text[start..cursor];
-    found.retain(|candidate| candidate.text.starts_with(typed));
-    // What a thing has comes before what can be done with it.
+    found.retain(|candidate| candidate.text.starts_with(typed) && candidate.is_printable());
+    // Properties come before methods.
     let is_method = |candidate: &Candidate| is_member && candidate.text.ends_with('(');
     found.sort_by(|a, b| is_method(a).cmp(&is_method(b)).then_with(|| a.text.cmp(&b.text)));
     found.dedup_by(|a, b| a.text == b.text);
@@ -111,16 +118,16 @@ pub fn complete(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize)
 fn words(catalog: &Catalog, world: &dyn World, typed: &str) -> Vec<Candidate> {
     let variables = world.variables().into_iter().map(|(name, of)| Candidate::new(&name, &name, of));
     let own = world.functions().into_iter().map(|(name, shown)| Candidate::new(format!("{name}("), shown, "yours"));
-    let ours = catalog.functions.iter().map(|function| {
+    let of_nslab = catalog.functions.iter().map(|function| {
         let text =
             if function.family == "syntax" { format!("{} ", function.name) } else { format!("{}(", function.name) };
         Candidate::new(text, function.signature(), function.summary())
     });
     let keywords = KEYWORDS.iter().filter(|_| !typed.is_empty()).map(|word| Candidate::plain(*word));
-    variables.chain(own).chain(ours).chain(keywords).collect()
+    variables.chain(own).chain(of_nslab).chain(keywords).collect()
 }
 
-/// The members of what a chain is, by its static type.
+/// The members of a chain, by its static type.
 fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> {
     let Some(of) = type_of(catalog, world, chain) else { return Vec::new() };
     let mut found = Vec::new();
@@ -128,7 +135,7 @@ fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> 
         found.extend(world.keys(chain).into_iter().map(|(key, of)| Candidate::new(&key, format!("{key}: {of}"), "")));
     }
     if let Some((_, methods)) = METHODS.iter().find(|(known, _)| *known == of) {
-        // Everything takes a string: what is meant is what can be done with it.
+        // Most functions take a string, so only the language's own methods are offered.
         found.extend(methods.iter().map(|method| Candidate::plain(format!("{method}("))));
         return found;
     }
@@ -145,7 +152,7 @@ fn members(catalog: &Catalog, world: &dyn World, chain: &str) -> Vec<Candidate> 
     found
 }
 
-/// The signature without what stands before the dot; a link of a namespace is then known by its name.
+/// The signature without the receiver. For a link with a namespace as the receiver, the name of the link remains.
 fn as_method(function: &Function, of: &str) -> String {
     let mut method = function.clone();
     let first = method.parameters.iter().position(|parameter| !parameter.ty.is_empty()).unwrap_or(0);
@@ -179,7 +186,7 @@ fn type_of(catalog: &Catalog, world: &dyn World, chain: &str) -> Option<String> 
         Step::Name(name) => world.variables().into_iter().find(|(known, _)| known == name)?.1,
         Step::Index => return None,
     };
-    // A map or an array of the session, whose values are known.
+    // A map or an array of the session: its values have known types.
     let mut variable = if let Step::Name(name) = first { Some(name) } else { None };
     for step in links {
         let known = catalog.types.iter().find(|known| known.name == of);
@@ -203,7 +210,6 @@ enum Step {
 }
 
 fn split_chain(chain: &str) -> Vec<Step> {
-    use crate::text::tokens::{Kind, tokens};
     let mut steps = Vec::new();
     let mut depth = 0usize;
     for token in tokens(chain) {
@@ -241,7 +247,7 @@ fn option_keys(catalog: &Catalog, call: &OpenCall) -> Vec<Candidate> {
     keys.map(|key| Candidate::new(format!("{}: ", key.name), key.name, key.doc)).collect()
 }
 
-/// What a string argument may name.
+/// The candidates for a string argument.
 fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, within: Option<&str>, typed: &str) -> Vec<Candidate> {
     let Some(function) = function(catalog, call) else { return Vec::new() };
     let names = match &call.key {
@@ -262,18 +268,18 @@ fn strings(catalog: &Catalog, world: &dyn World, call: &OpenCall, within: Option
             world.links(named.or(within))
         }
         Names::Addresses => world.addresses(),
-        Names::Sysctls => world.settings(typed),
-        Names::NsTypes => KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
+        Names::Sysctls => world.sysctls(typed),
+        Names::NsTypes => NAMESPACE_TYPES.iter().map(|name| (*name).to_owned()).collect(),
         Names::Signals => SIGNALS.iter().map(|signal| (*signal).to_owned()).collect(),
     };
     let unique: BTreeSet<String> = found.into_iter().collect();
     unique.into_iter().map(Candidate::plain).collect()
 }
 
-/// The parameter that the cursor is at: its number among those that are shown, and itself.
+/// The parameter at the cursor, and its index among the parameters that a signature shows.
 ///
-/// An optional namespace may be left out and a link may take two arguments, so the arguments before the cursor are
-/// matched by what they are.
+/// An optional namespace may be missing and a link may take two arguments, so the arguments before the cursor are matched
+/// by their types.
 #[must_use]
 pub fn current_parameter<'a>(
     catalog: &Catalog,
@@ -290,11 +296,11 @@ pub fn current_parameter<'a>(
         let is_text = argument.starts_with(['"', '`']);
         let is_ns = !is_text && is_namespace(catalog, argument, world);
         if parameter.ty == "NetNs" && parameter.optional && !is_ns {
-            at += 1; // left out: this argument is the next parameter's
+            at += 1; // missing: this argument belongs to the next parameter
         }
         let parameter = shown.get(at)?;
         taken += 1;
-        // A namespace is the first half of a link or of a cable's end, a process number that of a process and a kind.
+        // A namespace is the first half of a link or of a cable's end, a PID that of a process and a namespace type.
         let half = is_ns || !is_text && parameter.names == Names::NsTypes;
         if !(parameter.max_args > 1 && half && taken < parameter.max_args) {
             at += 1;
@@ -303,7 +309,7 @@ pub fn current_parameter<'a>(
     }
     let parameter = shown.get(at)?;
     Some((at, parameter)).map(|(at, parameter)| {
-        // A string is being typed where a namespace could stand: the namespace was left out.
+        // The cursor is in a string where a namespace could stand: the namespace is missing.
         if parameter.ty == "NetNs" && parameter.optional && shown.len() > at + 1 {
             (at + 1, shown[at + 1])
         } else {

@@ -1,17 +1,17 @@
-//! Help: what there is, and what one thing is.
+//! Help: an overview of all functions and commands, and the text of each.
 
 use std::fmt::Write;
 
 use stdlib::catalog::{Catalog, Function, Type};
 
-use crate::repl::commands::COMMANDS;
+use crate::repl::commands::table::COMMANDS;
 use crate::repl::layout::{beside, paragraphs};
 use stdlib::suggest::nearest;
 
-const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of yours, F1 explains the \
+const MORE: &str = "`?NAME` explains a function, a type or a command, `??NAME` shows the source of your own, F1 explains the \
                     word at the cursor. `:help all` has a sentence on each.";
 
-/// The names of everything, a line for each family.
+/// The names of all functions and commands, a line for each family.
 #[must_use]
 pub fn overview(catalog: &Catalog, width: usize) -> String {
     let mut rows: Vec<(String, String)> = families(catalog)
@@ -19,14 +19,11 @@ pub fn overview(catalog: &Catalog, width: usize) -> String {
         .map(|(family, functions)| (family.to_owned(), names(functions.iter().map(|function| function.name.as_str()))))
         .collect();
     rows.push(("commands".into(), COMMANDS.iter().map(|c| format!(":{}", c.name)).collect::<Vec<_>>().join(" ")));
-    rows.push((
-        "programs".into(),
-        "`ns1! CMD` and `ns1 CMD` run a program of the machine in the namespace `ns1`".into(),
-    ));
+    rows.push(("programs".into(), "`ns1! CMD` and `ns1 CMD` run a program in the namespace `ns1`".into()));
     format!("{}\n\n{}", beside(&rows, width), paragraphs(MORE, width, ""))
 }
 
-/// Everything, with a sentence on each.
+/// All functions and commands, with a sentence on each.
 #[must_use]
 pub fn all(catalog: &Catalog, width: usize) -> String {
     let mut text = String::new();
@@ -34,7 +31,7 @@ pub fn all(catalog: &Catalog, width: usize) -> String {
         let rows: Vec<_> = functions.iter().map(|f| (f.name.clone(), f.summary().to_owned())).collect();
         let _ = writeln!(text, "{family}\n{}\n", beside(&rows, width));
     }
-    let rows: Vec<_> = COMMANDS.iter().map(|c| (format!(":{} {}", c.name, c.args), c.doc.to_owned())).collect();
+    let rows: Vec<_> = COMMANDS.iter().map(|c| (c.usage(), c.doc.to_owned())).collect();
     let _ = write!(text, "commands\n{}", beside(&rows, width));
     text
 }
@@ -52,7 +49,7 @@ pub fn explain(catalog: &Catalog, topic: &str, width: usize) -> Result<String, S
     }
     let command = topic.trim_start_matches(':');
     if let Some(command) = COMMANDS.iter().find(|known| known.name == command) {
-        return Ok(format!(":{} {}\n\n{}", command.name, command.args, paragraphs(command.doc, width, "")));
+        return Ok(format!("{}\n\n{}", command.usage(), paragraphs(command.doc, width, "")));
     }
     let names = catalog.functions.iter().map(|f| f.name.as_str()).chain(catalog.types.iter().map(|t| t.name.as_str()));
     let near = nearest(topic, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -60,7 +57,7 @@ pub fn explain(catalog: &Catalog, topic: &str, width: usize) -> Result<String, S
 }
 
 fn function_text(catalog: &Catalog, function: &Function, width: usize) -> String {
-    // Where the first example begins, the text has ended.
+    // The text ends where the first example begins.
     let text = function.doc.split("```rhai").next().unwrap_or_default();
     let mut parts = vec![function.signature(), paragraphs(text, width, "")];
     parts.extend(function.requirement());
@@ -93,8 +90,8 @@ fn type_text(catalog: &Catalog, of: &Type, width: usize) -> String {
     };
     let is_it = |text: &str| text.split(" or ").any(|one| one == of.name);
     let rows: Vec<_> = [
-        ("comes from", named(&|function| is_it(&function.returns))),
-        ("goes to", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.ty)))),
+        ("returned by", named(&|function| is_it(&function.returns))),
+        ("taken by", named(&|function| function.parameters.iter().any(|parameter| is_it(parameter.ty)))),
     ]
     .into_iter()
     .filter(|(_, functions)| !functions.is_empty())

@@ -1,9 +1,8 @@
-//! Colours for what is typed.
-
-use std::fmt::Write;
+//! Colours for the input line.
 
 use stdlib::catalog::Catalog;
 
+use crate::console::{Palette, Style};
 use crate::text::tokens::{Kind, tokens};
 
 const KEYWORDS: [&str; 24] = [
@@ -11,31 +10,28 @@ const KEYWORDS: [&str; 24] = [
     "try", "catch", "fn", "private", "import", "export", "as", "true", "false", "this",
 ];
 
-/// The input with colours: keywords, our functions, strings, numbers, comments.
+/// The input with keywords, nslab's functions, strings and comments in colour.
 #[must_use]
-pub fn highlight(catalog: &Catalog, text: &str) -> String {
+pub fn highlight(catalog: &Catalog, palette: Palette, text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let mut end = 0;
     for token in tokens(text) {
         out.push_str(&text[end..token.range.start]);
         end = token.range.end;
         let word = &text[token.range];
-        let colour = match token.kind {
-            Kind::Comment => Some("90"),
-            Kind::Text { closed: true } => Some("32"),
-            Kind::Text { closed: false } => Some("33"),
-            Kind::Number => Some("36"),
-            Kind::Word if KEYWORDS.contains(&word) => Some("35"),
+        let style = match token.kind {
+            Kind::Comment => Some(Style::Dim),
+            Kind::Text { closed: true } => Some(Style::Text),
+            Kind::Text { closed: false } => Some(Style::OpenText),
+            Kind::Word if KEYWORDS.contains(&word) => Some(Style::Keyword),
             Kind::Word => {
                 let known = catalog.functions.iter().find(|function| function.name == word);
-                known.map(|function| if function.family == "syntax" { "35" } else { "34" })
+                known.map(|f| if f.family == "syntax" { Style::Keyword } else { Style::Function })
             }
-            Kind::Sign => None,
+            Kind::Number | Kind::Sign => None,
         };
-        match colour {
-            Some(colour) => {
-                let _ = write!(out, "\x1b[{colour}m{word}\x1b[0m");
-            }
+        match style {
+            Some(style) => out.push_str(&palette.paint(style, word)),
             None => out.push_str(word),
         }
     }

@@ -7,16 +7,16 @@ use stdlib::catalog::Catalog;
 use super::complete::{World, current_parameter};
 use crate::text::scan::{OpenCall, Place, context};
 
-/// The signature of the innermost open call; the argument that is being typed stands between `‹` and `›`.
+/// The signature of the innermost open call. The argument at the cursor stands between `‹` and `›`.
 #[must_use]
 pub fn signature(catalog: &Catalog, world: &dyn World, text: &str, cursor: usize) -> Option<String> {
     if cursor != text.len() {
-        return None; // a hint is drawn behind the end
+        return None; // a hint is drawn after the end of the line
     }
     let context = context(text, cursor);
     let call = context.call?;
-    let ours = catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax");
-    let Some(function) = ours else { return own(world, &call) };
+    let of_nslab = catalog.functions.iter().find(|function| function.name == call.name && function.family != "syntax");
+    let Some(function) = of_nslab else { return own(world, &call) };
     let in_text = matches!(context.place, Place::Text(_));
     let mut current = current_parameter(catalog, function, &call, world).map(|(at, _)| at);
     let shown: Vec<_> = function.parameters.iter().filter(|parameter| !parameter.ty.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Completion, hints and colours as plain functions on strings, over the real catalog and a made-up lab.
+//! Completion, hints and colours as functions on strings, over the real catalog and an invented lab.
 
 use std::sync::LazyLock;
 
@@ -8,8 +8,10 @@ use stdlib::lab::Lab;
 use super::complete::{World, complete};
 use super::highlight::highlight;
 use super::hint::signature;
+use crate::console::{Console, Palette};
+use crate::language::engine::build;
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| crate::language::engine::build(&Lab::here(None).unwrap()).1);
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| build(&Lab::here(None).unwrap(), &Console::standard()).1);
 
 /// Two namespaces in variables, a cable, a map.
 struct Made;
@@ -53,7 +55,7 @@ impl World for Made {
     fn addresses(&self) -> Vec<String> {
         vec!["10.1.1.1".into(), "10.1.1.2".into()]
     }
-    fn settings(&self, prefix: &str) -> Vec<String> {
+    fn sysctls(&self, prefix: &str) -> Vec<String> {
         if prefix == "net.ipv4.ip_f" { vec!["net.ipv4.ip_forward".into()] } else { vec!["net.ipv4.".into()] }
     }
     fn files(&self, _: &str) -> Vec<String> {
@@ -163,7 +165,7 @@ fn the_hint_marks_the_argument_at_the_cursor() {
 #[test]
 fn colours_change_no_character() {
     let text = "let é = ping(ns1, \"ü\"); // x\nwithin ns1 { `a ${b} c` }";
-    let coloured = highlight(&CATALOG, text);
+    let coloured = highlight(&CATALOG, Palette::COLOURED, text);
     let mut plain = String::new();
     let mut rest = coloured.as_str();
     while let Some(at) = rest.find('\x1b') {
@@ -172,5 +174,5 @@ fn colours_change_no_character() {
     }
     plain.push_str(rest);
     assert_eq!(plain, text);
-    assert!(coloured.contains("\x1b[35mlet\x1b[0m") && coloured.contains("\x1b[34mping\x1b[0m"));
+    assert!(coloured.contains("\x1b[35mlet\x1b[0m") && coloured.contains("\x1b[1mping\x1b[0m"));
 }

@@ -1,24 +1,24 @@
-//! Whether an input is complete: nothing is evaluated to find out.
+//! Whether an input is complete. Nothing is evaluated.
 
 use rhai::{Engine, LexError, ParseError, ParseErrorType};
 
 use crate::language::engine::for_syntax;
-use crate::repl::commands::{COMMANDS, Completes};
+use crate::repl::commands::table::{self, Completes};
 use crate::text::tokens::{Kind, tokens};
 
-/// Tells whole inputs from beginnings.
+/// Tells complete inputs from incomplete ones.
 pub struct Validator(Engine);
 
 impl Default for Validator {
     fn default() -> Self {
         let mut engine = for_syntax();
-        engine.set_strict_variables(false); // an unknown name is for the evaluation to complain about
+        engine.set_strict_variables(false); // the evaluation reports unknown names
         Self(engine)
     }
 }
 
 impl Validator {
-    /// Cuts lines into inputs, as if they were typed one after another.
+    /// Cuts a text into inputs, as if its lines were typed one after another.
     #[must_use]
     pub fn inputs(&self, text: &str) -> Vec<String> {
         let mut inputs = Vec::new();
@@ -27,7 +27,7 @@ impl Validator {
         while let Some(line) = lines.next() {
             input.push_str(line);
             let next = lines.peek().map_or("", |next| next.trim_start());
-            // A mistake inside a block: where the block ends is not known, and its error is the last thing to be told.
+            // After a syntax error the end of the block is unknown, so read on until the brackets balance.
             let goes_on = || !is_command(&input) && (goes_on(next) || is_open(&input));
             if lines.peek().is_some() && (self.is_incomplete(&input) || goes_on()) {
                 input.push('\n');
@@ -39,13 +39,13 @@ impl Validator {
         inputs
     }
 
-    /// Whether a text is one script, rather than inputs and commands that are to be cut apart.
+    /// Whether a text is one script, not a sequence of inputs and commands.
     #[must_use]
     pub fn is_script(&self, text: &str) -> bool {
         !is_command(text) && self.0.compile(text).is_ok()
     }
 
-    /// Whether more lines are needed.
+    /// Whether an input requires more lines.
     #[must_use]
     pub fn is_incomplete(&self, text: &str) -> bool {
         let text = match text.strip_prefix(':').and_then(|rest| rest.split_once(' ')) {
@@ -65,10 +65,10 @@ fn is_command(text: &str) -> bool {
 }
 
 fn takes_input(command: &str) -> bool {
-    COMMANDS.iter().any(|known| known.name == command && known.completes == Completes::Input)
+    table::find(command).is_some_and(|known| known.completes == Completes::Input)
 }
 
-/// Whether a bracket of the text is not closed.
+/// Whether a bracket of the text is open.
 fn is_open(text: &str) -> bool {
     let depth = tokens(text).iter().filter(|token| token.kind == Kind::Sign).fold(0_i32, |depth, token| {
         match &text[token.range.clone()] {
@@ -80,17 +80,17 @@ fn is_open(text: &str) -> bool {
     depth > 0
 }
 
-/// Whether a line belongs to the statement before it, which could end there.
+/// Whether a line continues the statement before it, which is complete without it.
 fn goes_on(line: &str) -> bool {
     let word = line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     matches!(word, "else" | "catch") || line.starts_with('.') && !line.starts_with("..")
 }
 
-/// The rule: the parser's complaint lies behind the last character.
+/// Whether the position of a syntax error lies behind the last character, so that more text may resolve it.
 fn lies_behind(error: &ParseError, text: &str) -> bool {
     let (line, column) = (error.position().line().unwrap_or(0), error.position().position().unwrap_or(0));
     match error.err_type() {
-        // Its position is the beginning of the literal: ` and #" may go on, " only behind a backslash.
+        // Its position is the beginning of the literal. ` and #" may span lines, " only after a backslash.
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
             let opened = text.lines().nth(line.saturating_sub(1)).and_then(|l| l.chars().nth(column.saturating_sub(1)));
             match opened {
@@ -99,7 +99,7 @@ fn lies_behind(error: &ParseError, text: &str) -> bool {
                 _ => true,
             }
         }
-        // What it documents is still to come.
+        // The function that the comment documents is still missing.
         ParseErrorType::WrongDocComment => {
             let last = text.trim_end().lines().last().unwrap_or_default().trim_start();
             last.contains("///") || last.ends_with("*/")
@@ -112,7 +112,7 @@ fn lies_behind(error: &ParseError, text: &str) -> bool {
     }
 }
 
-/// Rhai accepts a `/*` that never ends; comments nest.
+/// Whether a block comment is open. Rhai accepts one that never ends; comments nest.
 fn has_open_comment(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0usize, 0);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_and_wrong_inputs_do_not() {
+    fn complete_and_wrong_inputs_do_not_wait() {
         let validator = Validator::default();
         for text in [
             "1",

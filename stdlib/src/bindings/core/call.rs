@@ -122,6 +122,11 @@ impl<'a> Call<'a> {
             .ok_or_else(|| Error::usage(format!("the {} has no network namespace of its own", sandbox.label())))
     }
 
+    /// Whether the argument after the next is a string.
+    pub(crate) fn is_text_after_next(&self) -> bool {
+        self.args.get(self.next + 1).is_some_and(Dynamic::is_string)
+    }
+
     /// How many arguments are left.
     pub(crate) fn left(&self) -> usize {
         self.args.len() - self.next

@@ -301,6 +301,7 @@ bindings! {
     }
 
     /// Returns all that the kernel reports about the link, as a map: a snapshot, to compare with later.
+    /// `master`, `peer_index` and `lower_index` are interface indices.
     ///
     /// ```rhai
     /// let before = info("lo");
@@ -322,6 +323,7 @@ bindings! {
         map.insert("kind".into(), info.kind.clone().into());
         map.insert("qdisc".into(), info.qdisc.clone().into());
         map.insert("addrs".into(), link.addrs()?.iter().map(|a| Dynamic::from(a.net.to_string())).collect::<Array>().into());
+        map.insert("master".into(), info.master.map_or(Dynamic::UNIT, number));
         map.insert("peer_index".into(), info.peer_index.map_or(Dynamic::UNIT, number));
         map.insert("lower_index".into(), info.lower_index.map_or(Dynamic::UNIT, number));
         map.insert("netnsid".into(), info.netnsid.map_or(Dynamic::UNIT, |id| Dynamic::from(INT::from(id))));

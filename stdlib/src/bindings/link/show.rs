@@ -36,19 +36,24 @@ fn show(info: &LinkInfo, addrs: &[AddrInfo], all: &[LinkInfo], f: &mut impl Writ
     } else {
         write!(f, " group {}", info.group)?;
     }
-    write!(f, " qlen {}\n    link/{} {} brd {}", info.txqlen, info.layer, info.mac, info.broadcast)?;
+    write!(f, " qlen {}\n    link/{}", info.txqlen, info.layer)?;
+    if !info.mac.is_empty() {
+        write!(f, " {}", info.mac)?;
+    }
+    if !info.broadcast.is_empty() {
+        write!(f, " {} {}", if info.is_point_to_point() { "peer" } else { "brd" }, info.broadcast)?;
+    }
     if let Some(id) = info.netnsid {
         write!(f, " link-netnsid {id}")?;
     }
     for addr in addrs.iter().filter(|addr| addr.index == info.index) {
         let family = if addr.net.addr().is_ipv4() { "inet" } else { "inet6" };
-        write!(f, "\n    {family} {}", addr.net)?;
+        write!(f, "\n    {family} {}", addr.text())?;
         if let Some(broadcast) = addr.broadcast {
             write!(f, " brd {broadcast}")?;
         }
-        let flags = [(addr.nodad, " nodad"), (addr.tentative, " tentative")];
-        let flags: String = flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word).collect();
-        write!(f, " scope {}{flags}", addr.scope)?;
+        write!(f, " scope {}", addr.scope)?;
+        addr.flags.iter().try_for_each(|flag| write!(f, " {flag}"))?;
         if let Some(label) = &addr.label {
             write!(f, " {}", printable(label))?;
         }

@@ -1,5 +1,6 @@
 //! Ping: one namespace asks an address, or every namespace asks every other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::INT;
@@ -9,7 +10,7 @@ use super::core::prelude::*;
 use super::core::register::Family;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::lab::NetNs;
+use crate::lab::{Lab, NetNs};
 use crate::net::link::Which;
 use crate::net::probe::{Node, Ping, PingAll, PingOptions, PingReply, ping_all};
 use crate::notation::{Target, millis};
@@ -130,13 +131,12 @@ bindings! {
     /// up(ns1, "lo");
     /// check ping(ns1, "127.0.0.1", #{count: 3, interval: "10ms"}).received == 3;
     /// ```
-    fn ping(ns: Here, addr: Target, opts: Opts<PingOptions>) -> Ping {
-        let net = ns.net().net()?;
+    fn ping(lab: Arc<Lab>, ns: Here, addr: Target, opts: Opts<PingOptions>) -> Ping {
         let scope = match &addr.zone {
-            Some(zone) => net.link(Which::Name(zone))?.index,
+            Some(zone) => ns.net().net()?.link(Which::Name(zone))?.index,
             None => 0,
         };
-        net.ping(addr.addr, scope, &opts.0)
+        lab.ping(ns.net(), addr.addr, scope, &opts.0)
     }
 
     /// Pings every namespace from every other, once, and reports which nodes reached which.

@@ -18,7 +18,7 @@ use super::inherited::forget_inherited_descriptors;
 use super::pipe::wait_for_end;
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
-use crate::exec::{mounts, sys};
+use crate::exec::{mounts, netns, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {
@@ -74,6 +74,7 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     }
     if keeper.private {
         mounts::build(all_ids == [1])?;
+        netns::set_defaults()?;
     } else {
         prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
     }

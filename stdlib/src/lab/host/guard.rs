@@ -84,7 +84,8 @@ impl Journal {
 /// The links of the default routes of both families.
 fn default_devices(net: &Net) -> Result<BTreeSet<u32>> {
     let routes = net.routes(false)?.into_iter().chain(net.routes(true)?);
-    Ok(routes.filter(|route| route.dst.prefix_len() == 0).filter_map(|route| route.index).collect())
+    let defaults = routes.filter(|route| route.dst.prefix_len() == 0);
+    Ok(defaults.flat_map(|route| route.next_hops).filter_map(|hop| hop.index).collect())
 }
 
 fn not_ours(text: &str) -> Error {
@@ -233,12 +234,12 @@ impl Guard {
         let Some(journal) = self.0.tracked(ns) else { return Ok(Permitted::grant()) };
         let deleted = ns.net()?.routes(route.dst.addr().is_ipv6())?.into_iter().find(|there| {
             there.dst == route.dst
-                && (route.gateway.is_none() || route.gateway == there.gateway)
-                && (route.index.is_none() || route.index == there.index)
+                && (route.gateway.is_none() || route.gateway == there.gateway())
+                && (route.index.is_none() || route.index == there.index())
                 && route.metric.is_none_or(|metric| metric == there.metric)
         });
         let Some(deleted) = deleted else { return Ok(Permitted::grant()) }; // the kernel will say so
-        let over_ours = deleted.index.is_some_and(|index| journal.is_ours(ns, index));
+        let over_ours = deleted.index().is_some_and(|index| journal.is_ours(ns, index));
         if over_ours || journal.memory().routes.contains(&(ns.inode().ino, deleted.dst, deleted.metric)) {
             return Ok(Permitted::grant());
         }

@@ -125,12 +125,12 @@ fn undo_entry(lab: &Arc<Lab>, entry: &Entry, later: &[Entry]) -> Result<()> {
             let ours = net.routes(dst.addr().is_ipv6())?.into_iter().find(|route| {
                 route.dst == *dst
                     && route.metric == *metric
-                    && route.gateway == *gateway
-                    && index.is_none_or(|index| route.index == Some(index))
+                    && route.gateway() == *gateway
+                    && index.is_none_or(|index| route.index() == Some(index))
             });
             let Some(route) = ours else { return Ok(()) };
             let metric = Some(*metric).filter(|metric| *metric > 0);
-            net.delete_route(&permit, &NewRoute { dst: *dst, gateway: *gateway, index: route.index, metric })
+            net.delete_route(&permit, &NewRoute { dst: *dst, gateway: *gateway, index: route.index(), metric })
                 .or_else(gone)
         }
         Step::SetsUp { index, bare } => {

@@ -52,6 +52,12 @@ impl LinkInfo {
         self.flags.contains(&"UP")
     }
 
+    /// Whether it has exactly one other end.
+    #[must_use]
+    pub fn is_point_to_point(&self) -> bool {
+        self.flags.contains(&"POINTOPOINT")
+    }
+
     /// Whether it has carrier: the other end is up too.
     #[must_use]
     pub fn has_carrier(&self) -> bool {

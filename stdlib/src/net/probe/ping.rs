@@ -77,7 +77,7 @@ pub struct Ping {
     pub error: Option<String>,
     /// The error number behind `error`.
     pub errno: Option<Errno>,
-    /// From the first request to the end.
+    /// From the first request to the last request or reply, as `ping(8)` counts it.
     pub elapsed: Duration,
 }
 
@@ -203,6 +203,7 @@ struct Exchange<'a> {
     to: SocketAddr,
     id: u16,
     options: &'a PingOptions,
+    start: Instant,
     requests: Vec<Sent>,
     unanswered: u16,
     report: Ping,
@@ -220,14 +221,15 @@ impl<'a> Exchange<'a> {
             errno: None,
             elapsed: Duration::ZERO,
         };
-        Self { to, id, options, requests: Vec::new(), unanswered: 0, report }
+        Self { to, id, options, start: Instant::now(), requests: Vec::new(), unanswered: 0, report }
     }
 
     async fn run(&mut self, echo: &mut Echo) -> Result<Ping> {
-        let start = Instant::now();
+        self.start = Instant::now();
         echo.begin();
         for seq in 1..=self.options.count {
             self.requests.push(Sent::now());
+            self.report.elapsed = self.start.elapsed();
             match echo.send(self.to, self.id, seq, usize::from(self.options.size)) {
                 Ok(()) => {
                     self.report.sent += 1;
@@ -241,10 +243,9 @@ impl<'a> Exchange<'a> {
             }
             let last = seq == self.options.count;
             let wait = if last { self.options.timeout } else { self.options.interval };
-            let next = start + self.options.interval * u32::from(seq - 1) + wait;
+            let next = self.start + self.options.interval * u32::from(seq - 1) + wait;
             self.collect(echo, next, last).await?;
         }
-        self.report.elapsed = start.elapsed();
         if self.report.received == 0 && self.report.error.is_none() {
             let error = self.report.replies.iter().find_map(|r| r.error.clone());
             self.report.errno = Some(if error.is_some() { Errno::EHOSTUNREACH } else { Errno::ETIMEDOUT });
@@ -278,6 +279,7 @@ impl<'a> Exchange<'a> {
     fn take(&mut self, arrival: &Arrival) {
         let Some(index) = usize::from(arrival.seq).checked_sub(1).filter(|_| arrival.id == self.id) else { return };
         let Some(request) = self.requests.get_mut(index) else { return };
+        self.report.elapsed = self.start.elapsed();
         let duplicate = request.answered;
         let error = arrival.error.map(str::to_owned);
         if error.is_none() && !duplicate {
