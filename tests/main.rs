@@ -21,6 +21,7 @@ mod hostile;
 mod isolation;
 mod lab;
 mod layers;
+mod memory;
 mod repl;
 mod scripts;
 mod session;

@@ -121,7 +121,7 @@ fn a_program_that_leaves_its_process_group_is_killed_too() {
     );
 }
 
-/// A container's seccomp filter may refuse pidfd_open(2).
+/// A container's seccomp filter may refuse the system call.
 #[trial(strace)]
 fn a_program_without_a_pidfd_leaves_no_process_behind() {
     let refused =

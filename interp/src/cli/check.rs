@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
+use rhai::Scope;
 use stdlib::catalog::Catalog;
 
 use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Known};
-use crate::language::engine::{STACK, for_syntax};
+use crate::language::compile::parse;
+use crate::language::engine::for_syntax;
 use crate::language::sources::Script;
+use crate::language::stack::TO_COMPILE;
 use crate::status::Status;
 use crate::text::sources::Sources;
 
@@ -27,7 +30,7 @@ pub(super) fn main(console: &Console, arguments: &Arguments) -> Status {
         if wrong == 0 { Status::Ok } else { Status::Failed }
     };
     thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let worker = thread::Builder::new().stack_size(TO_COMPILE).spawn_scoped(scope, work);
         worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(Status::Defect)
     })
 }
@@ -40,7 +43,7 @@ fn is_correct(console: &Console, path: &Path) -> bool {
             return false;
         }
     };
-    let Err(error) = for_syntax().compile(&script.text) else { return true };
+    let Err(error) = parse(&for_syntax(), &Scope::new(), &script.text) else { return true };
     let sources = Sources::default();
     sources.add(&script.name, &script.text);
     let known = Known { catalog: &Catalog::default(), sources: &sources, functions: Vec::new(), variables: Vec::new() };

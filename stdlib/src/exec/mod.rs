@@ -24,6 +24,7 @@ pub mod boot;
 pub mod handle;
 pub(crate) mod hop;
 pub(crate) mod init;
+pub mod memory;
 pub(crate) mod mounts;
 mod netns;
 pub(crate) mod spawn;

@@ -43,6 +43,12 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Writes to standard error, once and without a buffer: there may be no memory.
+pub(crate) fn write_error(text: &[u8]) {
+    // SAFETY: the pointer and the length are those of a live slice. The result is the end of the process in any case.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
 /// Moves the calling thread into a namespace of any type. The thread must end soon.
 pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
     nix::sched::setns(ns, CloneFlags::empty())

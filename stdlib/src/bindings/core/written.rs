@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use nix::sys::signal::Signal;
-use rhai::{Array, Dynamic};
+use rhai::{Array, Dynamic, INT};
 
 use super::args::Arg;
 use super::call::Call;
@@ -49,6 +49,20 @@ impl Arg for IpNet {
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1/24\""))?;
         notation::network(&text)
+    }
+}
+
+/// A size in bytes: a number, or text such as `64m`.
+pub(crate) struct Size(pub u64);
+
+impl Arg for Size {
+    const TYPE: &'static str = "string or int";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if let Some(text) = call.take_text() {
+            return notation::size(&text).map(Self);
+        }
+        let number = call.take::<INT>().and_then(|number| u64::try_from(number).ok());
+        number.map(Self).ok_or_else(|| call.wrong(name, "a size such as \"64m\" or \"2g\""))
     }
 }
 

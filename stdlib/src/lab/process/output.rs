@@ -66,8 +66,7 @@ impl Capture {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("[… {cut} bytes cut …]\n"));
-        text.push_str(&lossy(end));
+        text.extend(["[… ", &cut.to_string(), " bytes cut …]\n", &lossy(end)]);
         text
     }
 
