@@ -35,7 +35,7 @@ fn functions_see_constants_of_earlier_inputs() {
 }
 
 #[trial]
-fn imports_are_read_from_the_folder_of_whoever_imports() {
+fn imports_are_read_from_the_directory_of_the_importing_file() {
     let shell = || {
         Shell::new()
             .file("tools.rhai", "fn one() { 1 }")

@@ -1,4 +1,4 @@
-//! `ns_list`, `ns_inode`, `same_ns`, `hold`, `release`, `nsenter`, `unshare`: all kinds of namespace.
+//! `ns_list`, `ns_inode`, `same_ns`, `hold`, `release`, `nsenter`, `unshare`: all namespace types.
 
 use crate::common::{Shell, passes, passes_for_all};
 
@@ -30,7 +30,7 @@ fn a_list_is_what_readlink_says() {
         check ns_inode() == ns_inode(1, "net") && ns_inode(p.pid) == ns_inode(open_netns("netns1"));
         check ns_inode(p) == ns_inode(p.pid);
         let e = expect_error(|| ns_list(999999));
-        check e.kind == "not_found" && e.message.contains("999999") && e.hint.contains("PIDs start at 1");
+        check e.kind == "not_found" && e.message.contains("999999") && e.hint.contains("PID 1");
         let e = expect_error(|| ns_inode(1, "nets"));
         check e.kind == "usage" && e.hint != "";
         "#,

@@ -95,11 +95,11 @@ fn without_a_route_the_network_is_unreachable() {
 }
 
 #[trial]
-fn nobody_with_that_address_is_host_unreachable() {
+fn an_address_without_a_host_is_unreachable() {
     on(
         CABLE,
         r#"
-        up("lo");                   // on which the complaint comes to ourselves
+        up("lo");                   // on which the ICMP error comes back
         let r = ping("10.1.1.77");
         check !r.ok && r.error == "Destination Host Unreachable" && r.errno == 113 && r.sent == 1 && r.loss == 1.0;
         check r.replies.len == 1 && r.replies[0].from == "10.1.1.2" && r.replies[0].error != ();

@@ -203,7 +203,7 @@ fn start_returns_at_once_with_a_handle() {
         check kill(p).pid == p.pid;
         let r = wait(p);
         check r.signal == 15 && r.code == 143 && !alive(p) && !p.alive && p.code == 143;
-        // Once more is no error: what was wanted is so.
+        // A second time is no error: the process has ended.
         kill(p);
         kill(p, "KILL");
         check wait(p).signal == 15;

@@ -34,7 +34,7 @@ const STEPS: &str = r#"
     // ping 10.1.1.1; ip netns exec netns1 ping 10.1.1.2
     check ping("10.1.1.1").ok && ping(ns1, "10.1.1.2").ok;
 
-    // iptables -L -n; route -n: its own, and empty of ours
+    // iptables -L -n; route -n: its own, without the rules of the host
     check firewall(ns1).is_empty;
     check routes(ns1).map(|r| r.dst) == ["10.1.1.0/24"];
 
@@ -95,7 +95,7 @@ fn processes_and_all_kinds() {
         within nsenter(p.pid, ["mount", "net"]) { check ns_inode() == ns_inode(p.pid, "net") && exists("lo"); }
         check exec(nsenter(1, ["mount", "net"]), "readlink /proc/self/ns/net").stdout.contains(`[${ns_inode()}]`);
         check !same_ns(1, p.pid, "net") && same_ns(1, p.pid, "pid");
-        // six kinds of namespace, two illusions: alone, and with a name of one's own
+        // six namespace types, two illusions: alone, and with a name of one's own
         let box = unshare(["pid", "mount", "uts", "ipc", "net", "user"]);
         exec(box, "hostname sandbox");
         check exec(box, "hostname").stdout == "sandbox\n";

@@ -62,8 +62,10 @@ fn function(signature: &str, family: &str) -> Function {
     }
 }
 
-/// The contents of the fenced `rhai` blocks of a Markdown text.
+/// The contents of the fenced `rhai` blocks of a Markdown text. A fence begins its line; what is quoted in another block
+/// has something before it.
 pub(crate) fn examples(markdown: &str) -> Vec<String> {
-    let blocks = markdown.split("```rhai\n").skip(1);
+    let text = format!("\n{markdown}");
+    let blocks = text.split("\n```rhai\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }

@@ -102,7 +102,7 @@ fn iptables_without_an_input_chain() {
     same(&firewall().to_string(), &iptables("-L -n"));
 }
 
-/// The rules of `table` of ours, in the order iptables lists the chains, as `iptables -L -n` shows them.
+/// The rules of `table` as nslab reads them, in the order iptables lists the chains, as `iptables -L -n` shows them.
 #[trial(user_namespace, iptables)]
 fn iptables_nat_and_mangle() {
     load(

@@ -18,6 +18,10 @@ use super::{icmp::Pinger, netlink::Netlink};
 /// The stack of that thread, which only opens three descriptors.
 const STACK: usize = 64 * 1024;
 
+/// What nslab sets in each namespace that it creates. The kernel then does at once what it does a second later otherwise:
+/// the link-local address of a new link is usable, and its first packets go to each port of a bridge.
+const NO_DAD: [(&str, &str); 1] = [("ipv6/conf/default/accept_dad", "0")];
+
 /// A namespace and its sockets. Dropping it closes all of them, which deletes the namespace.
 pub(super) struct Node {
     namespace: OwnedFd,
@@ -26,12 +30,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Makes a namespace with these sysctls, such as `("ipv4/ip_forward", "1")`. Like `ip netns add`, without a name.
+    /// Makes a namespace with these sysctls, such as `("ipv4/ip_forward", "1")`, and without duplicate address detection.
+    /// Like `ip netns add`, without a name.
     pub(super) fn new(sysctls: &'static [(&'static str, &'static str)]) -> io::Result<Self> {
         let make = move || {
             #[expect(clippy::disallowed_methods, reason = "this thread is our own, and it ends here")]
             unshare(CloneFlags::CLONE_NEWNET)?;
-            for (key, value) in sysctls {
+            for (key, value) in NO_DAD.iter().chain(sysctls) {
                 fs::write(format!("/proc/sys/net/{key}"), value)?; // /proc/sys/net is that of the calling thread
             }
             let namespace = File::open("/proc/thread-self/ns/net")?.into();

@@ -59,7 +59,7 @@ impl Listed for Address {
 bindings! {
     /// Lists the addresses of a namespace.
     ///
-    /// Like `ip -n NS -br addr`.
+    /// Like `ip -o addr`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

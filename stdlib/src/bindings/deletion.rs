@@ -152,6 +152,12 @@ impl Arg for Deletable {
         }
         Link::take(call, name).map(Self::Link)
     }
+    fn fill(&self, _: &str, values: &mut Values<'_>) {
+        match self {
+            Self::Namespace(ns) => ns.fill("ns", values),
+            Self::Link(link) => link.fill("link", values),
+        }
+    }
 }
 
 /// Polls `gone` until it holds: the kernel has no event for the end of a namespace.
@@ -166,8 +172,8 @@ fn wait_for_end(lab: &Lab, limit: Duration, object: &str, gone: impl Fn() -> Res
 bindings! {
     /// Deletes a namespace and reports what still holds it, or deletes a link, whose peer goes with it.
     ///
-    /// Like `ip netns delete NAME` and `ip link delete dev LINK`. A namespace in which a process runs, or that
-    /// a process has open, lives on without its name.
+    /// Like `ip netns delete NS` or `ip link delete dev LINK`. A namespace in which a process runs, or that a process
+    /// has open, lives on without its name.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -190,7 +196,7 @@ bindings! {
 
     /// Lists what keeps the namespace alive: processes in it, open descriptors, mounts.
     ///
-    /// Like `ip netns pids NAME`, which lists processes alone. A socket that a process opened inside keeps it too; the
+    /// Like `ip netns pids NS`, which lists processes alone. A socket that a process opened inside keeps it too; the
     /// kernel has no list of those.
     ///
     /// ```rhai
@@ -206,6 +212,8 @@ bindings! {
     }
 
     /// Waits until a deleted namespace, or a link, is gone. The kernel removes both in the background.
+    ///
+    /// No equivalent command: no tool waits for the end of either.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

@@ -4,6 +4,7 @@ use rhai::{Dynamic, INT};
 
 use super::core::prelude::*;
 use super::core::register::Family;
+use crate::error::Result;
 use crate::net::firewall::{Chain, Firewall, Rule};
 
 pub(super) const FAMILY: Family = Family {
@@ -98,17 +99,36 @@ value! { Firewall, "Firewall", "The packet filter of a namespace. Prints as `ipt
     };
 }
 
+/// A namespace whose packet filter is read.
+pub(crate) struct Filtered(Here);
+
+impl Arg for Filtered {
+    const TYPE: &'static str = Here::TYPE;
+    const OPTIONAL: bool = Here::OPTIONAL;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        Here::take(call, name).map(Self)
+    }
+    /// Which of the two tools show the tables that there are: iptables the one that it has made, nft any other.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        self.0.fill(name, values);
+        let firewall = self.0.net().net().and_then(|net| net.firewall()).unwrap_or_default();
+        values.switch("iptables", firewall.iptables_can_list());
+        values.switch("nft", !firewall.iptables_lists_all());
+    }
+}
+
 bindings! {
     /// Reads the packet filter of a namespace: what `nft` and today's `iptables` write.
     ///
-    /// Like `iptables -L -n`, and `nft list ruleset` for the other tables. Rules of `iptables-legacy` are not in it.
+    /// Like `[iptables -L -n] [&& nft list ruleset]`, with nft if there are tables that iptables does not list. Rules of
+    /// `iptables-legacy` are not in it.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
     /// print(firewall(ns1));
     /// check firewall(ns1).is_empty;
     /// ```
-    fn firewall(ns: Here) -> Firewall {
-        ns.net().net()?.firewall()
+    fn firewall(ns: Filtered) -> Firewall {
+        ns.0.net().net()?.firewall()
     }
 }

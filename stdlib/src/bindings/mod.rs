@@ -32,6 +32,16 @@ pub use core::script_error::{self, ScriptError};
 
 /// Registers everything with `engine` and returns what there is.
 pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
+    let catalog = core::register::register(engine, lab, &families());
+    register_equality(engine, NetNs::is);
+    register_equality(engine, Link::is);
+    register_equality(engine, Process::is);
+    script::override_sleep(engine, lab);
+    catalog
+}
+
+/// Every family, in the order of the reference.
+fn families() -> Vec<Family> {
     let mut families: Vec<Family> = vec![netns::FAMILY, deletion::FAMILY, link::FAMILY];
     families.extend(link::kinds::families());
     families.extend([
@@ -44,10 +54,5 @@ pub fn register(engine: &mut Engine, lab: &Arc<Lab>) -> Catalog {
         sysctl::FAMILY,
         script::FAMILY,
     ]);
-    let catalog = core::register::register(engine, lab, &families);
-    register_equality(engine, NetNs::is);
-    register_equality(engine, Link::is);
-    register_equality(engine, Process::is);
-    script::override_sleep(engine, lab);
-    catalog
+    families
 }

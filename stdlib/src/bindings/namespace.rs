@@ -79,6 +79,18 @@ impl Subject {
             Self::Sandbox(..) => Ok(self.open()?.inode().ino),
         }
     }
+
+    /// A file that is the namespace, for commands.
+    fn file(&self, values: &Values<'_>) -> std::result::Result<String, String> {
+        match self {
+            Self::Net(ns) => values.file_of(ns),
+            Self::Process(pid, kind) => Ok(format!("/proc/{pid}/ns/{}", kind.file())),
+            Self::Sandbox(sandbox, _) => match self.open() {
+                Ok(handle) => Ok(values.file_in(sandbox, &handle)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
 }
 
 impl Arg for Subject {
@@ -101,9 +113,13 @@ impl Arg for Subject {
             .map_err(|e| e.only_hint("a namespace, or a PID and a namespace type: `ns_inode(1, \"net\")`"))?;
         Ok(Self::Process(pid.0, kind(call)?))
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.put(name, self.file(values));
+    }
 }
 
 /// A process or a namespace, to be compared with another.
+#[derive(Clone)]
 pub(crate) enum Member {
     Net(NetNs),
     Sandbox(Sandbox),
@@ -111,6 +127,14 @@ pub(crate) enum Member {
 }
 
 impl Member {
+    fn of_type(self, kind: NsKind) -> Subject {
+        match self {
+            Self::Net(ns) => Subject::Net(ns),
+            Self::Sandbox(sandbox) => Subject::Sandbox(sandbox, kind),
+            Self::Process(pid) => Subject::Process(pid, kind),
+        }
+    }
+
     fn open(&self, kind: NsKind) -> Result<NsHandle> {
         match self {
             Self::Net(ns) if kind == NsKind::Net => ns.handle(),
@@ -134,6 +158,35 @@ impl Arg for Member {
             None => Pid::take(call, name).map(|pid| Self::Process(pid.0)),
         }
     }
+    /// A file that is its namespace of the type in question, which a later parameter names.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let member = self.clone();
+        values.put_of_type(name, move |values, kind| member.clone().of_type(kind).file(values));
+    }
+}
+
+/// The types of new namespaces.
+pub(crate) struct NewTypes(NsTypes);
+
+impl Arg for NewTypes {
+    const TYPE: &'static str = NsTypes::TYPE;
+    const NAMES: Names = NsTypes::NAMES;
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        NsTypes::take(call, name).map(Self)
+    }
+    /// The options of unshare(1), and what it takes to have the same mounts and ids.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let has = |kind| self.0.0.contains(&kind);
+        self.0.fill(name, values);
+        // A process enters a new pid or time namespace when it is forked.
+        values.switch("--fork", has(NsKind::Pid) || has(NsKind::Time));
+        values.switch("--mount-proc", has(NsKind::Pid) && has(NsKind::Mount));
+        values.switch("sh", has(NsKind::Net) && has(NsKind::Mount));
+        if has(NsKind::User) {
+            let same = if ns::maps_root_alone() { Ok("--map-root-user") } else { Err("unshare(1) maps root alone") };
+            values.put("map", same.map(Into::into).map_err(Into::into));
+        }
+    }
 }
 
 bindings! {
@@ -151,7 +204,8 @@ bindings! {
 
     /// Returns the inode number of a namespace: of a handle, of a process and a type, or of the current network.
     ///
-    /// Like `readlink /proc/PID/ns/TYPE`. The kernel reuses the number once a namespace is gone.
+    /// Like `stat -L -c %i SUBJECT`, for a file such as `/proc/PID/ns/net`. The kernel reuses the number once a namespace
+    /// is gone.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -165,7 +219,8 @@ bindings! {
 
     /// Returns whether two processes, or a process and a namespace, are in the same namespace of type `kind` (default net).
     ///
-    /// Both are held open and compared by device and inode, so a reused number does not matter.
+    /// Like `test A -ef B`, for files such as `/proc/PID/ns/net`. Both are held open and compared by device and inode, so a
+    /// reused number does not matter.
     ///
     /// ```rhai
     /// let p = start("sleep 60");
@@ -181,7 +236,8 @@ bindings! {
 
     /// Opens a network namespace once more and keeps it open: it outlives `delete`, without any process.
     ///
-    /// The returned handle can be entered like a namespace, until `release`.
+    /// Like `sleep infinity < FILE &`, for a file such as `/run/netns/NAME`. The returned handle can be entered like a
+    /// namespace, until `release`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -199,6 +255,8 @@ bindings! {
 
     /// Closes what `hold`, `nsenter` or `unshare` keeps open. Returns whether it was open.
     ///
+    /// No equivalent command: the descriptors are those of nslab.
+    ///
     /// ```rhai
     /// let h = hold(netns("netns1"));
     /// check release(h);
@@ -210,7 +268,7 @@ bindings! {
 
     /// Opens namespaces of a process, to be entered by `within` or `exec`.
     ///
-    /// Like `nsenter -t PID TYPES`: the types are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
+    /// Like `nsenter -t PID TYPES`. The types are cgroup, ipc, mount (or mnt), net, pid, time, user, uts.
     ///
     /// ```rhai
     /// let p = start(netns("netns1"), "sleep 60");
@@ -223,7 +281,8 @@ bindings! {
 
     /// Creates namespaces of the given types and returns them, to be entered by `within` or `exec`.
     ///
-    /// Like `unshare TYPES`. With both `pid` and `mount` the sandbox has a `/proc` of its own.
+    /// Like `unshare TYPES [--fork] [--mount-proc] [MAP] [sh -c 'mount -t sysfs none /sys; exec "$@"' sh] sleep infinity &`.
+    /// With both `pid` and `mount` the sandbox has a `/proc` of its own, with `net` and `mount` a `/sys`.
     ///
     /// ```rhai
     /// let box = unshare(["pid", "mount", "uts"]);
@@ -232,7 +291,7 @@ bindings! {
     /// check exec("hostname").stdout != "inside\n";
     /// check exec(box, ["sh", "-c", "echo $$"]).stdout.parse_int() < 10;    // it sees almost no other process
     /// ```
-    fn unshare(lab: Arc<Lab>, types: NsTypes) -> Sandbox {
-        Sandbox::make(&lab, &types.0)
+    fn unshare(lab: Arc<Lab>, types: NewTypes) -> Sandbox {
+        Sandbox::make(&lab, &types.0.0)
     }
 }

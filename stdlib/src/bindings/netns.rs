@@ -88,8 +88,8 @@ fn names(lab: &Lab, seen_from: &NetNs) -> Result<Vec<NetNsName>> {
 bindings! {
     /// Creates a network namespace called `name` and returns it. In it there is only `lo`, and that is DOWN.
     ///
-    /// Like `ip netns add NAME`: it appears below `/run/netns`, where `ip netns` finds it. Without a name only the
-    /// returned handle keeps it alive.
+    /// Like `ip netns add NAME`, or `unshare --net sleep infinity &` without a name. A name appears below `/run/netns`,
+    /// where `ip netns` finds it. Without one only the returned handle keeps the namespace alive.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -103,6 +103,8 @@ bindings! {
     }
 
     /// Returns the existing namespace called `name`, made by this script or by `ip netns add`.
+    ///
+    /// No equivalent command: the tools take the name itself.
     ///
     /// ```rhai
     /// netns("blue");
@@ -133,6 +135,8 @@ bindings! {
     ///
     /// In a lab of its own this is a fresh namespace; with `--host` it is the machine's.
     ///
+    /// No equivalent command: the tools work in it unless told otherwise.
+    ///
     /// ```rhai
     /// check host().is_host;
     /// within netns("a") { check ns_inode() != ns_inode(host()); }
@@ -142,6 +146,8 @@ bindings! {
     }
 
     /// Returns the current namespace: the innermost `within`, or the host.
+    ///
+    /// Like `ip netns identify`, which prints nothing for the host.
     ///
     /// ```rhai
     /// let blue = netns("blue");

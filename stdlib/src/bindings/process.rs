@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rhai::{Dynamic, INT};
 
+use super::core::equivalent::escaped;
 use super::core::prelude::*;
 use super::core::register::Family;
 use super::core::written::Argv;
@@ -65,6 +66,9 @@ impl Listed for Process {
     }
 }
 
+/// How long a program may run, and how long its end is waited for, unless an option says otherwise.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// How a program is run.
 pub(crate) struct ExecOptions {
     stdin: Option<String>,
@@ -84,7 +88,13 @@ impl FromOptions for ExecOptions {
         if terminal && stdin.is_some() {
             return Err(Error::usage("`stdin` and `terminal` exclude each other"));
         }
-        Ok(Self { stdin, terminal, timeout: options.duration("timeout")?.unwrap_or(Duration::from_secs(30)) })
+        Ok(Self { stdin, terminal, timeout: options.duration("timeout")?.unwrap_or(LIMIT) })
+    }
+    fn fill(&self, values: &mut Values<'_>) {
+        if let Some(text) = &self.stdin {
+            values.put("stdin", Ok(escaped(text)));
+        }
+        values.set_some("timeout", Some(self.timeout.as_secs_f64()).filter(|_| self.timeout != LIMIT));
     }
 }
 
@@ -94,16 +104,19 @@ pub(crate) struct EndOptions(Duration);
 impl FromOptions for EndOptions {
     const KEYS: &'static [Key] = &[Key::new("timeout", "how long to wait; default \"30s\"")];
     fn from(options: &mut Options) -> Result<Self> {
-        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(30))))
+        Ok(Self(options.duration("timeout")?.unwrap_or(LIMIT)))
+    }
+    fn fill(&self, values: &mut Values<'_>) {
+        values.set("timeout", self.0.as_secs_f64());
     }
 }
 
 bindings! {
     /// Runs a program to its end and returns what it wrote and how it ended.
     ///
-    /// Like `ip netns exec NS COMMAND…`. A string is split into words as a shell does it, but no shell runs; an array
-    /// is taken word by word. In a namespace the program sees that namespace's `/sys`. The error of a program that is
-    /// killed after its time has what it wrote as `stdout` and `stderr`.
+    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] COMMAND`. A string is split into words as a shell does it, but
+    /// no shell runs; an array is taken word by word. In a namespace the program sees that namespace's `/sys`, as after
+    /// `ip netns exec`. The error of a program that is killed after its time has what it wrote as `stdout` and `stderr`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -124,7 +137,7 @@ bindings! {
 
     /// Starts a program in the background and returns its handle at once.
     ///
-    /// Like `ip netns exec NS COMMAND… &`. It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle.
+    /// Like `COMMAND &`. It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -138,6 +151,8 @@ bindings! {
 
     /// Lists the background processes that run, and those that have ended and are still held by a variable.
     ///
+    /// No equivalent command: `jobs` of a shell lists those of the shell.
+    ///
     /// ```rhai
     /// let p = start("sleep 60");
     /// check processes()[0] == p;
@@ -148,6 +163,8 @@ bindings! {
     }
 
     /// Waits for the end of a background process and returns what it wrote and how it ended.
+    ///
+    /// Like `timeout TIMEOUT tail --pid=PROCESS -f /dev/null`, which waits for any process.
     ///
     /// ```rhai
     /// let p = start(["sh", "-c", "echo done; exit 3"]);
@@ -161,7 +178,7 @@ bindings! {
 
     /// Sends a signal to a background process, TERM if none is named, and returns its handle.
     ///
-    /// Like `kill -s SIGNAL PID`.
+    /// Like `kill [-s SIGNAL] PROCESS`.
     ///
     /// ```rhai
     /// let p = start("sleep 60");
@@ -174,6 +191,8 @@ bindings! {
     }
 
     /// Returns whether a background process still runs.
+    ///
+    /// Like `kill -0 PROCESS`, by its exit status.
     ///
     /// ```rhai
     /// let p = start("sleep 60");

@@ -151,7 +151,6 @@ impl fmt::Display for Route {
 impl Listed for Route {
     const LIST: &'static str = "Routes";
     const LIST_DOC: &'static str = "A routing table. Prints as `route -n` does.";
-    const COLUMNS: &'static [&'static str] = &["dst", "gateway", "dev", "metric", "kind", "protocol", "src"];
     fn is_called(&self, name: &str) -> bool {
         let is_default = self.info.dst.prefix_len() == 0;
         self.info.dst.to_string() == name || name == "default" && is_default
@@ -176,6 +175,9 @@ impl FromOptions for TableOptions {
     const KEYS: &'static [Key] = &[Key::new("family", "\"inet\" (the default) or \"inet6\"")];
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self { v6: options.word("family", &[("inet", false), ("inet6", true)])?.unwrap_or(false) })
+    }
+    fn fill(&self, values: &mut Values<'_>) {
+        values.set_some("family", self.v6.then_some("inet6"));
     }
 }
 
@@ -202,6 +204,12 @@ impl Arg for Destination {
         }
         Ok(Self::Net(net))
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        match self {
+            Self::Default => values.set(name, "default"),
+            Self::Net(net) => values.set(name, net),
+        }
+    }
 }
 
 /// The next hop, the link and the metric of a route.
@@ -223,6 +231,12 @@ impl FromOptions for Via {
             dev: options.text("dev")?.map(|text| IfName::new(&text)).transpose()?,
             metric: options.number("metric", 0..=INT::from(u32::MAX))?.and_then(|n| u32::try_from(n).ok()),
         })
+    }
+    fn fill(&self, values: &mut Values<'_>) {
+        values.set_some("via", self.gateway.as_ref().map(|gateway| gateway.addr));
+        let zone = self.gateway.as_ref().and_then(|gateway| gateway.zone.as_ref());
+        values.set_some("dev", self.dev.as_ref().or(zone).map(IfName::as_str));
+        values.set_some("metric", self.metric);
     }
 }
 
@@ -261,7 +275,7 @@ fn route_of(ns: &NetNs, dst: &Destination, via: &Via, needs_next_hop: bool) -> R
 bindings! {
     /// Lists the main routing table of a namespace.
     ///
-    /// Like `route -n`, or `ip route`. IPv6 with `#{family: "inet6"}`.
+    /// Like `route -n`, or `ip -f FAMILY route` for IPv6: `#{family: "inet6"}`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -285,7 +299,7 @@ bindings! {
 
     /// Adds a route to `dst`, a network or `default`, by a next hop or a link.
     ///
-    /// Like `ip route add DST via ADDR dev LINK metric N`.
+    /// Like `ip route add DST [via VIA] [dev DEV] [metric METRIC]`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -304,7 +318,7 @@ bindings! {
 
     /// Deletes a route.
     ///
-    /// Like `ip route del DST …`.
+    /// Like `ip route del DST [via VIA] [dev DEV] [metric METRIC]`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

@@ -31,6 +31,8 @@ pub(super) const FAMILY: Family = Family {
 
 For what may fail in an expression; `try` is a statement in Rhai and has no value.
 
+No equivalent command: it runs code of the script.
+
 ```rhai
 check !attempt(|| netns(`a/b`)).ok;
 check attempt(|| 40 + 2).value == 42;
@@ -64,6 +66,8 @@ check attempt(|| 40 + 2).value == 42;
             doc: r#"Calls `f`, which must fail, and returns the error: a map with `kind`, `message`, `errno`, `op`,
 `object`, `ns`, `hints`, `hint`, `source`, `line`, `position`.
 
+No equivalent command: it runs code of the script.
+
 ```rhai
 netns("twice");
 let e = expect_error(|| netns("twice"));
@@ -87,6 +91,8 @@ check e.errno == 17;
         Binding {
             name: "wait_until",
             doc: r#"Calls `f` repeatedly until it returns true. It is an error if that takes longer than `timeout`.
+
+No equivalent command: it runs code of the script.
 
 ```rhai
 let p = start(["sh", "-c", "echo ready; sleep 60"]);

@@ -21,6 +21,9 @@ impl Arg for SysctlKey {
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         String::take(call, name).map(|key| Self(canonical(&key)))
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, &self.0);
+    }
 }
 
 /// A value as it is written to the file.
@@ -38,7 +41,8 @@ fn written(key: &str, value: &Dynamic) -> Result<String> {
 bindings! {
     /// Reads a sysctl of the namespace's network stack, or writes it. A number is returned as a number.
     ///
-    /// `true` and `false` are written as 1 and 0. Like `sysctl -n KEY` and `sysctl -w KEY=VALUE`; only keys below `net.` belong to a namespace.
+    /// Like `sysctl -n KEY` or `sysctl -w KEY=VALUE`. Only keys below `net.` belong to a namespace. `true` and `false` are
+    /// written as 1 and 0.
     ///
     /// ```rhai
     /// let router = netns("router");

@@ -1,7 +1,7 @@
 //! The lab: its root, the executor that works in it, and the journal of `--host`.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::error::Result;
@@ -39,6 +39,8 @@ pub struct Lab {
     events: events::Events,
     processes: Mutex<Vec<Weak<process::Inner>>>,
     explain: OnceLock<(AtomicBool, Explain)>,
+    /// How many deleted namespaces got an id that marks their end.
+    ending_ids: AtomicI32,
 }
 
 /// The listener that gets the equivalent commands of each call.
@@ -63,6 +65,7 @@ impl Lab {
             events: events::Events::default(),
             processes: Mutex::default(),
             explain: OnceLock::new(),
+            ending_ids: AtomicI32::new(0),
         }))
     }
 
@@ -82,6 +85,11 @@ impl Lab {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.journal.is_none()
+    }
+
+    /// A number for the id of a namespace that is being deleted; never the same twice.
+    fn next_ending_id(&self) -> i32 {
+        self.ending_ids.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The journal of `--host`.

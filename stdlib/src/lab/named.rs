@@ -19,6 +19,9 @@ use crate::net::Net;
 use crate::net::connection::Connection;
 use crate::net::probe::Echo;
 
+/// Ids from here on mark the end of namespaces: higher than those that the kernel assigns by itself.
+const FIRST_ENDING_ID: i32 = 1_000_000;
+
 impl Guard {
     /// Creates a network namespace. Like `ip netns add NAME`; without a name only the handle keeps it.
     ///
@@ -109,11 +112,8 @@ impl Guard {
     fn mark_end(&self, ns: &NetNs, net: &Net) -> Result<()> {
         if self.lab().is_private() {
             let root = self.lab().root().net()?;
-            let id = match root.id_of(net)? {
-                Some(id) => id,
-                None => root.assign_id(&self.in_own(self.lab().root())?, net)?,
-            };
-            ns.ends_with(id);
+            let id = FIRST_ENDING_ID + self.lab().next_ending_id();
+            ns.ends_with(root.assign_id(&self.in_own(self.lab().root())?, net, id)?);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
     label: String,
+    /// A process that is in them, or was when they were opened.
+    pid: Option<u32>,
     held: Mutex<Option<Held>>,
 }
 
@@ -28,8 +30,8 @@ struct Held {
 }
 
 impl Sandbox {
-    fn new(label: String, handles: Vec<NsHandle>, net: Option<NetNs>, init: Option<Init>) -> Self {
-        Self(Arc::new(Inner { label, held: Mutex::new(Some(Held { handles, net, _init: init })) }))
+    fn new(label: String, pid: Option<u32>, handles: Vec<NsHandle>, net: Option<NetNs>, init: Option<Init>) -> Self {
+        Self(Arc::new(Inner { label, pid, held: Mutex::new(Some(Held { handles, net, _init: init })) }))
     }
 
     /// The namespaces of a process. Like `nsenter -t PID`.
@@ -43,7 +45,7 @@ impl Sandbox {
         let own = NsHandle::open(NsKind::User, Path::new("/proc/self/ns/user"))?;
         let handles: Vec<_> = handles.into_iter().filter(|handle| !handle.is(&own)).collect();
         let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).map(|handle| own_net(lab, handle));
-        Ok(Self::new(format!("namespaces of process {pid}"), handles, net, None))
+        Ok(Self::new(format!("namespaces of process {pid}"), Some(pid), handles, net, None))
     }
 
     /// New namespaces. Like `unshare(1)`.
@@ -55,7 +57,7 @@ impl Sandbox {
         let (handles, init) = spawn::make(kinds)?;
         let net = handles.iter().find(|handle| handle.kind() == NsKind::Net).cloned();
         let net = net.map(|handle| lab.adopt_made(handle));
-        Ok(Self::new("sandbox".into(), handles, net, init))
+        Ok(Self::new("sandbox".into(), init.as_ref().map(Init::pid), handles, net, init))
     }
 
     /// One more descriptor of a network namespace.
@@ -70,7 +72,7 @@ impl Sandbox {
         // A handle of its own, so that deleting `ns` does not empty it.
         let net = crate::net::Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
         let net = NetNs::new(None, net, ns.origin());
-        Ok(Self::new(format!("hold on {}", ns.label()), vec![handle], Some(net), None))
+        Ok(Self::new(format!("hold on {}", ns.label()), None, vec![handle], Some(net), None))
     }
 
     /// Lets go of the namespaces; whether it held any.
@@ -87,6 +89,12 @@ impl Sandbox {
     #[must_use]
     pub fn label(&self) -> &str {
         &self.0.label
+    }
+
+    /// A process that was in the namespaces when they were opened. It may have ended or entered others since.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.0.pid
     }
 
     /// The descriptors.
@@ -179,6 +187,7 @@ impl Place {
             return Ok(all);
         }
         let net = self.net.net()?;
+        net.expect_ipv6(); // a program may assign addresses
         if !all.iter().any(|handle| handle.kind() == NsKind::Mount) {
             let mounts = match net.mounts.get() {
                 Some(mounts) => mounts.clone(),

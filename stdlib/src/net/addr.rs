@@ -1,6 +1,7 @@
 //! Addresses of links.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -102,6 +103,9 @@ impl Net {
             IpNet::V6(_) if !dad => message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad)),
             _ => {}
         }
+        if net.addr().is_ipv6() {
+            self.expect_ipv6();
+        }
         let op = || format!("add address `{net}` to link `{name}`");
         self.change(permit, RouteNetlinkMessage::NewAddress(message), Write::Create, op).map_err(|error| {
             match error.errno {
@@ -140,6 +144,9 @@ impl Net {
     /// It acknowledges an address before its local route exists (`addrconf_dad_begin` in `net/ipv6/addrconf.c`), and no
     /// flag shows that; a lookup of the address does.
     pub(crate) fn wait_addresses(&self, index: u32) -> Result<()> {
+        if !self.may_have_ipv6.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet6;
         message.header.index = index;

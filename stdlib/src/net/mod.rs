@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -45,11 +46,14 @@ pub struct Net {
     pub(crate) echo: probe::Sockets,
     pub(crate) mounts: OnceLock<NsHandle>,
     monitor: monitor::Slot,
+    /// Whether there may be IPv6 addresses that were assigned: never before nslab or a program of its adds one.
+    may_have_ipv6: AtomicBool,
 }
 
 impl Net {
     /// An open namespace, with the netlink socket that was opened when it was created, if any.
     pub(crate) fn new(exec: Arc<Executor>, ns: NsHandle, label: String, connection: Option<Connection>) -> Self {
+        let may_have_ipv6 = AtomicBool::new(connection.is_none());
         let route = OnceLock::new();
         if let Some(connection) = connection {
             let _ = route.set(Mutex::new(connection));
@@ -63,7 +67,13 @@ impl Net {
             echo: probe::Sockets::default(),
             mounts: OnceLock::new(),
             monitor: monitor::Slot::new(),
+            may_have_ipv6,
         }
+    }
+
+    /// Says that there may be assigned IPv6 addresses from now on.
+    pub(crate) fn expect_ipv6(&self) {
+        self.may_have_ipv6.store(true, Ordering::Relaxed);
     }
 
     /// Marks it as the namespace that the interpreter's threads are in.

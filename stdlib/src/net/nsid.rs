@@ -27,13 +27,16 @@ impl Net {
         answer.map(|id| (id >= 0).then_some(id)).ok_or_else(|| no_answer(op()))
     }
 
-    /// Gives `other` an id in this namespace, which the kernel chooses, and returns it. Like `ip netns set NAME auto`.
-    pub(crate) fn assign_id(&self, permit: &impl Permit, other: &Net) -> Result<i32> {
+    /// Gives `other` the id `id` in this namespace, unless it has one, and returns its id. Like `ip netns set NAME ID`.
+    pub(crate) fn assign_id(&self, permit: &impl Permit, other: &Net, id: i32) -> Result<i32> {
         let mut message = fd_of(other);
-        message.attributes.push(NsidAttribute::Id(-1));
+        message.attributes.push(NsidAttribute::Id(id));
         let op = || format!("assign an id to {}", other.label());
-        self.change(permit, RouteNetlinkMessage::NewNsId(message), Write::Create, op)?;
-        self.id_of(other)?.ok_or_else(|| no_answer(op()))
+        match self.change(permit, RouteNetlinkMessage::NewNsId(message), Write::Create, op) {
+            Ok(()) => Ok(id),
+            Err(error) if error.errno == Some(Errno::EEXIST) => self.id_of(other)?.ok_or(error),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a living namespace has the id `id` here.

@@ -47,8 +47,7 @@ impl Need {
     /// is not found this way fails the trial where it is missing.
     pub(crate) fn of_script(text: &str) -> Vec<Self> {
         let starts = text.lines().filter(|line| line.contains("exec(") || line.contains("start("));
-        let words = starts.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '-'));
-        let words: BTreeSet<&str> = words.collect();
+        let words: BTreeSet<&str> = starts.flat_map(words_of).collect();
         tools().filter(|(tool, _)| words.contains(tool)).map(|(tool, package)| Self::Tool(tool, package)).collect()
     }
 
@@ -79,6 +78,14 @@ impl fmt::Display for Need {
             Self::Kernel(feature) => write!(f, "the kernel has no {feature}"),
         }
     }
+}
+
+/// The words of a line that may be programs: not those after `ip`, which are its objects (`ip route`).
+fn words_of(line: &str) -> Vec<&str> {
+    let words: Vec<&str> =
+        line.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty()).collect();
+    let follows_ip = |n: usize| words[..n].iter().rfind(|word| !word.starts_with('-')) == Some(&"ip");
+    (0..words.len()).filter(|n| !follows_ip(*n)).map(|n| words[n]).collect()
 }
 
 /// The rows of the table: a program and its package.

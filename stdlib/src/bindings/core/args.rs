@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, FnPtr, INT};
 
 use super::call::Call;
+use super::equivalent::Values;
 use crate::catalog::{Key, Names, Parameter};
 use crate::error::Result;
 use crate::lab::{Lab, Place};
@@ -25,6 +26,8 @@ pub(crate) trait Arg: Sized {
     const CHANGES: bool = false;
     /// Takes it.
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self>;
+    /// Says what stands for it in the equivalent commands of the call.
+    fn fill(&self, _name: &str, _values: &mut Values<'_>) {}
 }
 
 /// The catalog's description of a parameter called `name`.
@@ -36,10 +39,14 @@ impl Call<'_> {
     /// Takes a parameter's arguments. An error says which argument is at fault: the one that was taken last, unless
     /// the parameter says otherwise.
     pub(crate) fn argument<T: Arg>(&mut self, name: &str) -> Result<T> {
-        T::take(self, name).map_err(|error| match self.last_taken() {
+        let value = T::take(self, name).map_err(|error| match self.last_taken() {
             Some(last) => error.argument(last),
             None => error,
-        })
+        })?;
+        if let Some(values) = self.values() {
+            value.fill(name, values);
+        }
+        Ok(value)
     }
 }
 
@@ -63,12 +70,18 @@ impl Arg for Current {
     fn take(call: &mut Call<'_>, _: &str) -> Result<Self> {
         Ok(Self(call.here()))
     }
+    fn fill(&self, _: &str, values: &mut Values<'_>) {
+        values.work_at(&self.0);
+    }
 }
 
 impl Arg for String {
     const TYPE: &'static str = "string";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         call.take_text().ok_or_else(|| call.wrong(name, "a string"))
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self);
     }
 }
 
@@ -77,12 +90,22 @@ impl Arg for INT {
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         call.take::<INT>().ok_or_else(|| call.wrong(name, "a whole number"))
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self);
+    }
 }
 
 impl Arg for Dynamic {
     const TYPE: &'static str = "any";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         call.take_any().ok_or_else(|| call.wrong(name, "a value"))
+    }
+    /// A flag is a number, as most files and commands have it.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        match self.as_bool() {
+            Ok(flag) => values.set(name, INT::from(flag)),
+            Err(_) => values.set(name, self),
+        }
     }
 }
 
@@ -113,6 +136,11 @@ impl<T: Arg> Arg for Option<T> {
             None => Ok(None),
             Some(value) if value.is_map() && T::KEYS.is_empty() => Ok(None),
             Some(_) => T::take(call, name).map(Some),
+        }
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        if let Some(value) = self {
+            value.fill(name, values);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, ImmutableString, Map, NativeCallContext};
 
-use super::equivalent;
+use super::equivalent::{Equivalent, Values};
 use super::script_error::ScriptError;
 use crate::catalog::{Changes, Names, Parameter, signature};
 use crate::error::{Error, Result};
@@ -48,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub(super) binding: &'static Binding,
     args: Vec<Dynamic>,
     next: usize,
+    /// What the arguments stand for in the equivalent commands, while there is a listener for those.
+    values: Option<Values<'a>>,
 }
 
 impl<'a> Call<'a> {
@@ -58,7 +60,7 @@ impl<'a> Call<'a> {
         args: &[&mut Dynamic],
     ) -> Self {
         let args = args.iter().map(|arg| arg.flatten_clone()).collect();
-        Self { lab, cx, binding, args, next: 0 }
+        Self { lab, cx, binding, args, next: 0, values: lab.explaining().map(|_| Values::new(lab)) }
     }
 
     /// The name of the function.
@@ -142,9 +144,16 @@ impl<'a> Call<'a> {
         self.cx.call_source().unwrap_or_default()
     }
 
-    /// The commands of the field's tools that do what this call does.
-    pub(super) fn equivalent(&self) -> Option<String> {
-        equivalent::of(self.binding.doc, &self.args, &self.here())
+    /// What the arguments taken so far stand for in the equivalent commands, while there is a listener for those.
+    pub(super) fn values(&mut self) -> Option<&mut Values<'a>> {
+        self.values.as_mut()
+    }
+
+    /// Passes the equivalent commands to the listener, if there is one.
+    fn explain(&mut self) {
+        if let (Some(values), Some(listener)) = (self.values.take(), self.lab.explaining()) {
+            Equivalent::of(self.binding.doc).lines(&values).iter().for_each(|line| listener(line));
+        }
     }
 
     /// The failure as Rhai gets it.
@@ -214,9 +223,12 @@ impl<'a> Call<'a> {
             .hint(format!("keep what `netns` returned, or write `open_netns(\"{text}\")`"))
     }
 
-    /// Refuses arguments that no parameter has taken.
+    /// Refuses arguments that no parameter has taken. Without any the call is complete, and is explained.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        let Some(rest) = self.peek() else { return Ok(()) };
+        let Some(rest) = self.peek() else {
+            self.explain();
+            return Ok(());
+        };
         let function = self.name();
         let text = match (self.next, self.binding.parameters.iter().find(|parameter| !parameter.ty.is_empty())) {
             // The argument fits no parameter that may be left out.

@@ -4,6 +4,7 @@ use rhai::{Array, INT, ImmutableString};
 
 use super::args::Arg;
 use super::call::Call;
+use super::equivalent::Values;
 use super::list::List;
 use crate::catalog::Names;
 use crate::error::{Error, Result};
@@ -44,6 +45,9 @@ impl Arg for Here {
         }
         Ok(Self(call.here()))
     }
+    fn fill(&self, _: &str, values: &mut Values<'_>) {
+        values.work_at(&self.0);
+    }
 }
 
 impl Arg for NetNs {
@@ -59,6 +63,11 @@ impl Arg for NetNs {
             None => error,
         })
     }
+    /// Its name, and as `FILE` a file that is the namespace.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.put(name, values.name_of(self));
+        values.put("file", values.file_of(self));
+    }
 }
 
 impl Arg for Sandbox {
@@ -72,6 +81,11 @@ impl Arg for Process {
     const TYPE: &'static str = "Process";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         call.take::<Self>().ok_or_else(|| call.wrong(name, "a process that `start` returned"))
+    }
+    /// Its PID, as long as that is its own.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let pid = self.pid().to_string();
+        values.put(name, if self.ended().is_some() { Err(format!("process {pid} has ended")) } else { Ok(pid) });
     }
 }
 
@@ -90,6 +104,11 @@ impl Arg for Link {
             None => Err(call.wrong(name, "a link (a `Link`, or a name, or a namespace and a name)")),
         }
     }
+    /// Its name. The call works in its namespace.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.work_at(&Place::of(&self.ns()));
+        values.set(name, self.name().as_str());
+    }
 }
 
 /// A PID.
@@ -107,6 +126,9 @@ impl Arg for Pid {
             .filter(|pid| *pid > 0 && i32::try_from(*pid).is_ok())
             .map(Self)
             .ok_or_else(|| Error::usage(format!("{pid} is not a valid PID")).hint("PIDs begin with 1"))
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self.0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists: values that scripts can loop over, index, filter and print the way the field's tools print them.
+//! Lists: values that scripts can loop over, index, filter and print as the usual tools do.
 
 use std::any::TypeId;
 use std::fmt::{self, Display};

@@ -3,7 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod call;
 mod define;
-mod equivalent;
+pub(crate) mod equivalent;
 pub(crate) mod handles;
 pub(crate) mod list;
 pub(crate) mod options;
@@ -17,6 +17,7 @@ pub(crate) mod prelude {
     pub(crate) use super::args::Arg;
     pub(crate) use super::call::Call;
     pub(crate) use super::define::bindings;
+    pub(crate) use super::equivalent::Values;
     pub(crate) use super::handles::Here;
     pub(crate) use super::list::{List, Listed, register_list};
     pub(crate) use super::options::{FromOptions, Options, Opts};

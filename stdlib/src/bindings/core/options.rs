@@ -7,6 +7,7 @@ use rhai::{Dynamic, INT, ImmutableString, Map};
 
 use super::args::Arg;
 use super::call::Call;
+use super::equivalent::Values;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::name::short;
@@ -19,6 +20,8 @@ pub(crate) trait FromOptions: Sized {
     const KEYS: &'static [Key];
     /// Reads the values.
     fn from(options: &mut Options) -> Result<Self>;
+    /// Says what stands for them in the equivalent commands of the call, by the names of the keys.
+    fn fill(&self, _values: &mut Values<'_>) {}
 }
 
 /// A map of options with checked keys; the defaults if it is left out.
@@ -37,6 +40,9 @@ impl<T: FromOptions> Arg for Opts<T> {
             })?,
         };
         Options::read(call.name(), map).map(Self)
+    }
+    fn fill(&self, _: &str, values: &mut Values<'_>) {
+        self.0.fill(values);
     }
 }
 

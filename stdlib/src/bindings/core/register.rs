@@ -49,9 +49,6 @@ fn register_function(engine: &mut Engine, lab: &Arc<Lab>, binding: &'static Bind
         // Registered as `Dynamic`: the parameter's type converts the value and reports a mismatch.
         engine.register_raw_fn(binding.name, vec![TypeId::of::<Dynamic>(); count], move |cx, args| {
             let mut call = Call::new(&lab, &cx, binding, args);
-            if let Some(explain) = lab.explaining() {
-                call.equivalent().into_iter().for_each(|command| explain(&command));
-            }
             (binding.call)(&mut call).map_err(|failure| call.into_rhai(failure))
         });
     }

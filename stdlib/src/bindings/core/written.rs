@@ -6,6 +6,7 @@ use rhai::{Array, Dynamic, INT};
 
 use super::args::Arg;
 use super::call::Call;
+use super::equivalent::{Values, flag, quoted};
 use crate::catalog::Names;
 use crate::error::{Error, Result};
 use crate::exec::handle::NsKind;
@@ -18,6 +19,9 @@ impl Arg for NsName {
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::new(&String::take(call, name)?)
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self.as_str());
+    }
 }
 
 impl Arg for IfName {
@@ -25,6 +29,9 @@ impl Arg for IfName {
     const NAMES: Names = Names::Links;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::new(&String::take(call, name)?)
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self.as_str());
     }
 }
 
@@ -41,6 +48,9 @@ impl Arg for Target {
             error
         })
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self);
+    }
 }
 
 /// An address with its prefix length.
@@ -49,6 +59,12 @@ impl Arg for IpNet {
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         let text = call.take_text().ok_or_else(|| call.wrong(name, "an address such as \"10.1.1.1/24\""))?;
         notation::network(&text)
+    }
+    /// An IPv4 address comes with the broadcast address of its network, an IPv6 address is usable at once.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self);
+        values.switch("brd", matches!(self, Self::V4(net) if net.prefix_len() <= 30));
+        values.switch("nodad", matches!(self, Self::V6(_)));
     }
 }
 
@@ -82,6 +98,14 @@ impl Arg for NsTypes {
         let texts = texts.map_err(|ty| Error::usage(format!("`{}` takes {wanted}, not {ty}", call.name())))?;
         texts.iter().map(|text| NsKind::parse(text)).collect::<Result<_>>().map(Self)
     }
+    /// The options of nsenter(1) and unshare(1).
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let pid = values.get("PID").and_then(Result::ok).and_then(|pid| pid.parse().ok());
+        // The user namespace that a process is in cannot be entered again (user_namespaces(7)).
+        let is_own_user = |kind| kind == NsKind::User && pid.is_some_and(|pid| crate::ns::share(pid, kind));
+        let flags: Vec<&str> = self.0.iter().filter(|kind| !is_own_user(**kind)).map(|kind| flag(*kind)).collect();
+        values.put(name, Ok(flags.join(" ")));
+    }
 }
 
 /// One namespace type.
@@ -90,6 +114,9 @@ impl Arg for NsKind {
     const NAMES: Names = Names::NsTypes;
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
         Self::parse(&String::take(call, name)?)
+    }
+    fn fill(&self, _: &str, values: &mut Values<'_>) {
+        values.set_type(*self);
     }
 }
 
@@ -106,6 +133,11 @@ impl Arg for Argv {
         let array = call.take::<Array>().ok_or_else(|| call.wrong(name, wanted))?;
         let words: Vec<String> = array.iter().map(ToString::to_string).collect();
         if words.is_empty() { Err(call.wrong(name, wanted)) } else { Ok(Self(words)) }
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let words: std::result::Result<Vec<String>, String> = self.0.iter().map(|word| quoted(word)).collect();
+        values.put(name, words.map(|words| words.join(" ")));
+        values.run_a_program();
     }
 }
 
@@ -127,5 +159,8 @@ impl Arg for Signal {
             Error::usage(format!("unknown signal `{}`", short(&value.to_string())))
                 .hint("\"TERM\" (the default), \"KILL\", \"INT\", \"HUP\", \"STOP\", \"CONT\" …: see signal(7)")
         })
+    }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self.as_str().trim_start_matches("SIG"));
     }
 }

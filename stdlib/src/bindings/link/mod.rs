@@ -84,6 +84,13 @@ impl Arg for Destination {
             error.only_hint("a namespace, or the PID of a process whose namespace is meant (1 is the lab's first)")
         })
     }
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        let target = match self {
+            Self::Namespace(ns) => values.destination(ns),
+            Self::Process(pid) => values.destination_of(*pid),
+        };
+        values.put(name, target);
+    }
 }
 
 /// How an address is added.
@@ -97,6 +104,11 @@ impl FromOptions for AddressOptions {
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self { dad: options.flag("dad")?.unwrap_or(false) })
     }
+    fn fill(&self, values: &mut Values<'_>) {
+        if self.dad {
+            values.switch("nodad", false);
+        }
+    }
 }
 
 /// Runs `work` on a copy of the handle and returns the handle, so that calls can be chained.
@@ -108,7 +120,7 @@ fn chain(link: Link, work: impl FnOnce(&Link) -> Result<()>) -> Result<Link> {
 bindings! {
     /// Lists the links of a namespace.
     ///
-    /// Like `ip -n NS link list`.
+    /// Like `ip addr`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -123,7 +135,7 @@ bindings! {
 
     /// Returns the link called `name` of a namespace.
     ///
-    /// Like `ip -n NS link show NAME`.
+    /// Like `ip addr show dev NAME`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -136,6 +148,8 @@ bindings! {
     }
 
     /// Returns whether there is such a link now.
+    ///
+    /// Like `ip link show dev LINK`, by its exit status.
     ///
     /// ```rhai
     /// check exists("lo");
@@ -177,7 +191,8 @@ bindings! {
 
     /// Sets the link up, with an address if one is given, and returns when packets can pass.
     ///
-    /// Like `ip link set dev LINK up`, or `ifconfig LINK ADDRESS up`. A veth has carrier once both ends are up.
+    /// Like `[ip addr add ADDR [brd +] dev LINK [nodad] &&] ip link set dev LINK up`. The old `ifconfig LINK ADDR up`
+    /// does both. A veth has carrier once both ends are up.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -211,7 +226,7 @@ bindings! {
 
     /// Adds an address to the link.
     ///
-    /// Like `ip addr add ADDR dev LINK`. An IPv6 address is usable at once (`nodad`).
+    /// Like `ip addr add ADDR [brd +] dev LINK [nodad]`. An IPv6 address is usable at once (`nodad`).
     ///
     /// ```rhai
     /// let l = veth("veth0", "veth1").a;
@@ -240,8 +255,8 @@ bindings! {
 
     /// Moves the link into another namespace, given by its handle or by a process.
     ///
-    /// Like `ip link set dev LINK netns NS` and `… netns PID`. The kernel sets it down and removes its addresses and
-    /// routes; its interface index may change.
+    /// Like `ip link set dev LINK netns TARGET`. The kernel sets it down and removes its addresses and routes; its
+    /// interface index may change.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -303,6 +318,8 @@ bindings! {
     /// Returns all that the kernel reports about the link, as a map: a snapshot, to compare with later.
     /// `master`, `peer_index` and `lower_index` are interface indices.
     ///
+    /// Like `ip -d addr show dev LINK`.
+    ///
     /// ```rhai
     /// let before = info("lo");
     /// up("lo");
@@ -331,6 +348,8 @@ bindings! {
     }
 
     /// Allows changes to a device that keeps the machine connected. Only `--host` requires it.
+    ///
+    /// No equivalent command: other programs guard no device.
     ///
     /// ```rhai
     /// allow_host_device("lo");

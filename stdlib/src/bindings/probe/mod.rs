@@ -86,6 +86,13 @@ impl FromOptions for PingOptions {
             ttl: options.number("ttl", 1..=255)?.and_then(|n| u8::try_from(n).ok()),
         })
     }
+    fn fill(&self, values: &mut Values<'_>) {
+        values.set("count", self.count);
+        values.set_some("interval", (self.count > 1).then_some(self.interval.as_secs_f64()));
+        values.set_some("size", Some(self.size).filter(|size| *size != Self::default().size));
+        values.set("timeout", self.timeout.as_secs_f64());
+        values.set_some("ttl", self.ttl);
+    }
 }
 
 value! { PingAll, "PingAll", "Which nodes reached which. Prints as Mininet's `pingall` does.",
@@ -122,7 +129,8 @@ impl FromOptions for PingAllOptions {
 bindings! {
     /// Sends ICMP echo requests to `addr` and reports what came back.
     ///
-    /// Like `ping ADDR`. No answer is a result (`ok` is false, `error` says why), not an error.
+    /// Like `ping -c COUNT [-i INTERVAL] [-s SIZE] -W TIMEOUT [-t TTL] ADDR`. No answer is a result (`ok` is false,
+    /// `error` says why), not an error.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");
@@ -142,6 +150,8 @@ bindings! {
     /// Pings every namespace from every other, once, and reports which nodes reached which.
     ///
     /// Each is pinged at its first global address. All requests leave before the first late reply is waited for.
+    ///
+    /// No equivalent command: it takes one `ping -c 1` for each pair.
     ///
     /// ```rhai
     /// let a = netns("a");

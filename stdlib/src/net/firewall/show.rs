@@ -13,13 +13,27 @@ const BUILTIN: &[(&str, &[&str])] = &[
     ("security", &["INPUT", "FORWARD", "OUTPUT"]),
 ];
 
+impl Firewall {
+    /// The table that `iptables -L` lists, if it exists.
+    fn filter(&self) -> Option<&Table> {
+        self.tables.iter().find(|table| table.is_ip_filter() && table.builtin().is_some())
+    }
+
+    /// Whether `iptables -L` lists a table: it refuses a `filter` that it cannot have made.
+    pub(crate) fn iptables_can_list(&self) -> bool {
+        self.filter().is_some() || !self.tables.iter().any(Table::is_ip_filter)
+    }
+
+    /// Whether `iptables -L` lists all that there is.
+    pub(crate) fn iptables_lists_all(&self) -> bool {
+        self.tables.len() == usize::from(self.filter().is_some())
+    }
+}
+
 impl Display for Firewall {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         // iptables shows the three chains of `filter` whether the table exists or not.
-        let filter = self
-            .tables
-            .iter()
-            .find(|table| table.family == "ip" && table.name == "filter" && table.builtin().is_some());
+        let filter = self.filter();
         match filter {
             Some(table) => table.fmt_chains(f)?,
             None => Table { family: "ip".to_owned(), name: "filter".to_owned(), chains: Vec::new() }.fmt_chains(f)?,
@@ -33,6 +47,10 @@ impl Display for Firewall {
 }
 
 impl Table {
+    fn is_ip_filter(&self) -> bool {
+        self.family == "ip" && self.name == "filter"
+    }
+
     /// The built-in chains that iptables has in this table; none if a base chain has another name, since then iptables
     /// did not make the table.
     pub(super) fn builtin(&self) -> Option<&'static [&'static str]> {

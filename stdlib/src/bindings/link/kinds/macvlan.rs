@@ -22,14 +22,18 @@ impl FromOptions for MacvlanOptions {
     fn from(options: &mut Options) -> Result<Self> {
         Ok(Self { mode: options.word("mode", &Mode::WORDS)?.unwrap_or(Mode::Bridge) })
     }
+    fn fill(&self, values: &mut Values<'_>) {
+        let word = Mode::WORDS.iter().find(|(_, mode)| *mode == self.mode).map(|(word, _)| word);
+        values.set_some("mode", word);
+    }
 }
 
 bindings! {
     /// Creates a macvlan called `name` on the link `lower` and returns it: a link with a MAC address of its own.
     ///
-    /// Like `ip link add name NAME link LOWER type macvlan mode [MODE|bridge]`. It starts DOWN, in the namespace of
-    /// `lower`; `move_to` gives it to another one. In mode `bridge` the macvlans of one link reach each other, but not
-    /// the link below.
+    /// Like `ip link add name NAME link LOWER type macvlan mode MODE`. It starts DOWN, in the namespace of `lower`;
+    /// `move_to` gives it to another one. In mode `bridge` the macvlans of one link reach each other, but not the link
+    /// below.
     ///
     /// ```rhai
     /// let lower = veth("veth0", "veth1").a;

@@ -7,7 +7,7 @@ use crate::bindings::core::register::Family;
 use crate::catalog::Changes;
 use crate::error::Result;
 use crate::lab::host::Guard;
-use crate::lab::{Link, NetNs};
+use crate::lab::{Link, NetNs, Place};
 use crate::name::IfName;
 
 pub(super) const FAMILY: Family =
@@ -51,13 +51,21 @@ impl Arg for End {
         };
         Ok(Self { ns: here.net().clone(), name: IfName::new(&text)? })
     }
+    /// Its name. The call works where the first end is; `NS` is where the second one is, if that is elsewhere.
+    fn fill(&self, name: &str, values: &mut Values<'_>) {
+        values.set(name, self.name.as_str());
+        if values.place().is_some_and(|place| !place.net.is(&self.ns)) {
+            values.put("ns", values.destination(&self.ns));
+        }
+        values.work_at(&Place::of(&self.ns));
+    }
 }
 
 bindings! {
     /// Creates a virtual cable and returns its two ends, both DOWN.
     ///
-    /// Like `ip link add name A type veth peer name B`. Each name may follow its namespace: then both ends are where
-    /// they belong from the start, which is much faster than moving them.
+    /// Like `ip link add name A type veth peer name B [netns NS]`. Each name may follow its namespace: then both ends
+    /// are where they belong from the start, which is much faster than moving them.
     ///
     /// ```rhai
     /// let cable = veth("veth0", "veth1");                  // both here
