@@ -261,15 +261,17 @@ impl Monitor {
         open().map(Self).map_err(|e: io::Error| Error::io("open a netlink socket", &e))
     }
 
-    /// Discards what has arrived, an overrun too: the caller reads the state again.
+    /// Discards what has arrived, and one overrun: the caller reads the state again. What is left makes the socket
+    /// readable again.
     pub(crate) fn drain(&self) {
         let mut buffer = Vec::with_capacity(64 << 10);
+        let mut overrun = false;
         loop {
             buffer.clear();
             match self.0.recv(&mut buffer, 0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => return,
-                _ => {}
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && !overrun => overrun = true,
+                Err(_) => return,
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +17,7 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use super::forbidden::{FORBIDDEN, explain, report};
 use super::inherited::forget_inherited_descriptors;
-use super::pipe::wait_for_end;
+use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
 use crate::exec::{mounts, netns, sys};
@@ -171,7 +173,8 @@ fn reap(interpreter: Pid) -> Option<u8> {
 }
 
 /// Kills what the interpreter left behind: every child of this process, the subreaper. All of them descend from the
-/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for.
+/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for. What the kernel does
+/// not end in time, as a process that waits for a dead disk, stays behind.
 fn end_children() {
     let me = getpid().as_raw();
     // Not `/proc/PID/task/PID/children`, which some kernels lack (CONFIG_PROC_CHILDREN).
@@ -180,13 +183,15 @@ fn end_children() {
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
         parent == Some(me)
     };
-    loop {
+    let end = Instant::now() + KILL_LIMIT;
+    while Instant::now() < end {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(std::result::Result::ok);
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         for child in pids.filter(|pid| is_child(*pid)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
-        match waitpid(None, None) {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(1)),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return, // none left
         }
