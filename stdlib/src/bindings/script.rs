@@ -117,6 +117,8 @@ wait_until(|| p.stdout.contains("ready"), #{timeout: "5s"});
 A script that needs more ends with an error, which no `catch` stops. A single step that needs more than four times as
 much ends nslab with status 71. 512 MiB unless nslab was started with `--memory`. Programs do not count.
 
+No equivalent command: it is about nslab itself.
+
 ```rhai
 check memory() == 512 * 1024 * 1024;
 memory("1g");
