@@ -32,6 +32,9 @@ const STEP: usize = 4;
 /// How many bytes a thread that counts for itself may be ahead of the common count.
 const BATCH: isize = 64 << 10;
 
+/// More than any machine has.
+const LARGEST_BLOCK: isize = isize::MAX / 4;
+
 /// The bytes in use, as far as they are reported.
 static USED: AtomicIsize = AtomicIsize::new(0);
 /// The budget; no budget before [`set_budget`].
@@ -152,10 +155,11 @@ impl Counted {
     }
 }
 
-/// The bytes that the C library takes for a block: a header of eight bytes, in steps of sixteen, at least 32.
+/// The bytes that the C library takes for a block: a header of eight bytes, in steps of sixteen, at least 32. No block is
+/// larger than [`LARGEST_BLOCK`], so sums do not overflow.
 fn footprint(size: usize) -> isize {
     let taken = (size.saturating_add(8 + 15) & !15).max(32);
-    isize::try_from(taken).unwrap_or(isize::MAX)
+    isize::try_from(taken).unwrap_or(isize::MAX).min(LARGEST_BLOCK)
 }
 
 // SAFETY: every call is passed on to the allocator of the C library unchanged, and so is what it returns. Counting uses
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn a_block_takes_what_the_c_library_takes() {
         assert_eq!([0, 1, 24, 25, 40, 41].map(footprint), [32, 32, 32, 48, 48, 64]);
-        assert_eq!(footprint(usize::MAX), isize::MAX & !15);
+        assert_eq!(footprint(usize::MAX), LARGEST_BLOCK);
     }
 
     #[test]
