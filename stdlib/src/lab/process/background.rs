@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use nix::sys::signal::Signal;
 use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
-use crate::exec::readable;
 use crate::exec::spawn::{Started, Streams};
+use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
 use crate::lab::{Lab, Place};
 
@@ -192,7 +192,7 @@ fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
         if poll(&mut fds, PollTimeout::NONE).is_err_and(|errno| errno != Errno::EINTR) {
             (stdout, stderr) = (None, None); // the kernel is out of memory: only wait for the end
         }
-        let ended = on_end.is_some() && readable_now(started.pidfd.as_fd());
+        let ended = on_end.is_some() && is_readable(started.pidfd.as_fd());
         read_available(&mut stdout, |bytes| process.lock().stdout.push(bytes));
         read_available(&mut stderr, |bytes| process.lock().stderr.push(bytes));
         if ended && let Some(on_end) = on_end.take() {
@@ -205,10 +205,6 @@ fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
             on_end(ended);
         }
     }
-}
-
-fn readable_now(fd: BorrowedFd<'_>) -> bool {
-    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 impl fmt::Display for Process {

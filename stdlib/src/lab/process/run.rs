@@ -1,21 +1,16 @@
 //! Programs that run to their end: with pipes, or in the foreground of the terminal.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe;
-
-use super::output::{Capture, KEPT, nonblocking};
+use super::output::{Capture, KEPT, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
-use crate::exec::readable;
 use crate::exec::spawn::{Started, Streams};
+use crate::exec::wait::{For, is_readable, ready};
 use crate::lab::{Lab, Place};
-
-/// The most that a pipe can hold for an ordinary user (`/proc/sys/fs/pipe-max-size`).
-const PIPE: usize = 1 << 20;
 
 /// Runs `argv` at `place` to its end.
 ///
@@ -70,52 +65,50 @@ async fn collect(
     stdout: &mut Capture,
     stderr: &mut Capture,
 ) -> Result<()> {
-    let io_error = |e: io::Error| Error::io("connect the pipes of the program", &e);
-    let mut out = receiver(started.child.stdout.take().map(OwnedFd::from)).map_err(io_error)?;
-    let mut err = receiver(started.child.stderr.take().map(OwnedFd::from)).map_err(io_error)?;
-    let writer = started.child.stdin.take().map(OwnedFd::from);
-    {
-        let talk = async {
-            let feed = async {
-                // A program may end without reading all of it, so an error here is none.
-                if let (Some(fd), Some(text)) = (writer, stdin)
-                    && let Ok(mut pipe) = nonblocking(fd).and_then(pipe::Sender::from_owned_fd)
-                {
-                    let _ = pipe.write_all(text.as_bytes()).await;
-                }
-            };
-            tokio::join!(drain(out.as_mut(), stdout), drain(err.as_mut(), stderr), feed);
-        };
-        tokio::pin!(talk);
-        tokio::select! {
-            biased;
-            () = &mut talk => readable(started.pidfd.as_fd(), "wait for the program").await?,
-            ended = readable(started.pidfd.as_fd(), "wait for the program") => ended?,
+    let pipe = |fd: Option<OwnedFd>| {
+        let pipe = fd.map(nonblocking).transpose().map_err(|e| Error::io("connect the pipes of the program", &e));
+        pipe.map(|fd| fd.map(File::from))
+    };
+    let mut out = pipe(started.child.stdout.take().map(OwnedFd::from))?;
+    let mut err = pipe(started.child.stderr.take().map(OwnedFd::from))?;
+    let mut input = Input { pipe: pipe(started.child.stdin.take().map(OwnedFd::from))?, text: stdin, written: 0 };
+    loop {
+        // Before the pipes are read: what a program has written before its end is in them. A child of it may write on.
+        let has_ended = is_readable(started.pidfd.as_fd());
+        read_available(&mut out, |bytes| stdout.push(bytes));
+        read_available(&mut err, |bytes| stderr.push(bytes));
+        if has_ended {
+            return Ok(());
         }
+        input.write_available();
+        let outputs = [&out, &err].into_iter().flatten().map(|pipe| (pipe.as_fd(), For::Input));
+        let input = input.pipe.iter().map(|pipe| (pipe.as_fd(), For::Output));
+        let pidfd = (started.pidfd.as_fd(), For::Input);
+        let all: Vec<_> = outputs.chain(input).chain([pidfd]).collect();
+        ready(&all, None, "wait for the program").await?;
     }
-    // What a program has written before its end is in the pipes. A child of it may write on, so read no more than that.
-    for (pipe, kept) in [(&out, stdout), (&err, stderr)] {
-        let mut chunk = [0u8; 8192];
-        for _ in 0..PIPE / chunk.len() {
-            match pipe.as_ref().map(|pipe| pipe.try_read(&mut chunk)) {
-                Some(Ok(length @ 1..)) => kept.push(&chunk[..length]),
-                _ => break,
+}
+
+/// The standard input of a program, as far as it is not written yet.
+struct Input {
+    /// Closed when all is written, or when the program reads no more.
+    pipe: Option<File>,
+    text: Option<String>,
+    written: usize,
+}
+
+impl Input {
+    /// Writes as much as the pipe has room for.
+    fn write_available(&mut self) {
+        let text = self.text.as_deref().unwrap_or_default().as_bytes();
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.write(&text[self.written..]) {
+                Ok(length @ 1..) => self.written += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // All is written, or the program has ended without reading all of it, which is no error.
+                Ok(0) | Err(_) => self.pipe = None,
             }
         }
-    }
-    Ok(())
-}
-
-fn receiver(fd: Option<OwnedFd>) -> io::Result<Option<pipe::Receiver>> {
-    fd.map(|fd| nonblocking(fd).and_then(pipe::Receiver::from_owned_fd)).transpose()
-}
-
-/// Reads a stream to its end.
-async fn drain(pipe: Option<&mut pipe::Receiver>, kept: &mut Capture) {
-    let Some(pipe) = pipe else { return };
-    let mut chunk = [0u8; 8192];
-    // `read` yields from time to time, so that a program that never stops writing does not outrun the deadline.
-    while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
-        kept.push(&chunk[..length]);
     }
 }
