@@ -5,6 +5,7 @@
 mod cycles;
 mod deaths;
 mod host_mode;
+mod injected;
 mod kills;
 mod lab;
 mod oracle;

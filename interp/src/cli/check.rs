@@ -6,6 +6,7 @@ use std::thread;
 use clap::Args;
 use rhai::Scope;
 use stdlib::catalog::Catalog;
+use stdlib::exec::thread_error;
 
 use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Known};
@@ -30,8 +31,13 @@ pub(super) fn main(console: &Console, arguments: &Arguments) -> Status {
         if wrong == 0 { Status::Ok } else { Status::Failed }
     };
     thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(TO_COMPILE).spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(Status::Defect)
+        match thread::Builder::new().stack_size(TO_COMPILE).spawn_scoped(scope, work) {
+            Ok(worker) => worker.join().unwrap_or(Status::Defect), // a panic, which the panic hook has reported
+            Err(error) => {
+                console.error_with_hint(&thread_error("start the thread of the compiler", &error));
+                Status::Failed
+            }
+        }
     })
 }
 

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGINT;
 use stdlib::exec::boot::{self, Launch};
-use stdlib::exec::memory;
+use stdlib::exec::{memory, thread_error};
 use stdlib::lab::{Journal, Lab, host};
 use stdlib::{Error, Kind, notation};
 
@@ -79,10 +79,8 @@ fn launch(
     };
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
     let code = boot::launch(&launch, || {
-        let status = Lab::here(journal).and_then(|lab| {
-            evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status))
-                .map_err(|error| Error::io("start the thread of the script", &error))
-        });
+        let status =
+            Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));
         let status = status.unwrap_or_else(|error| {
             console.error_with_hint(&error);
             Status::Failed
@@ -101,15 +99,19 @@ fn open_journal() -> Result<Journal, Error> {
 }
 
 /// Runs `work` on the thread of scripts. This thread turns each Ctrl-C into an interrupt of the lab's executor.
-fn evaluate(lab: &Arc<Lab>, memory: Option<usize>, work: impl FnOnce() -> Status + Send) -> io::Result<Status> {
-    let (mut wake, announce) = UnixStream::pair()?;
-    wake.set_nonblocking(true)?;
+fn evaluate(lab: &Arc<Lab>, memory: Option<usize>, work: impl FnOnce() -> Status + Send) -> Result<Status, Error> {
     let pressed = Arc::new(AtomicBool::new(false));
-    // A signal that the parent process ignores stays ignored.
-    if !boot::is_ignored(SIGINT) {
-        signal_hook::flag::register(SIGINT, pressed.clone())?;
-        signal_hook::low_level::pipe::register(SIGINT, announce.try_clone()?)?;
-    }
+    let prepare = || {
+        let (wake, announce) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        // A signal that the parent process ignores stays ignored.
+        if !boot::is_ignored(SIGINT) {
+            signal_hook::flag::register(SIGINT, pressed.clone())?;
+            signal_hook::low_level::pipe::register(SIGINT, announce.try_clone()?)?;
+        }
+        Ok((wake, announce))
+    };
+    let (mut wake, announce) = prepare().map_err(|e: io::Error| Error::io("handle Ctrl-C", &e))?;
     let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let worker = stack::start(scope, memory, || {
@@ -117,7 +119,8 @@ fn evaluate(lab: &Arc<Lab>, memory: Option<usize>, work: impl FnOnce() -> Status
             has_ended.store(true, Ordering::Release);
             let _ = (&announce).write(&[0]); // if it is lost, the end is seen after a `LOOK`
             status
-        })?;
+        });
+        let worker = worker.map_err(|e| thread_error("start the thread of the script", &e))?;
         while !has_ended.load(Ordering::Acquire) {
             let waited = poll(&mut [PollFd::new(wake.as_fd(), PollFlags::POLLIN)], LOOK);
             if waited.is_err_and(|errno| errno != Errno::EINTR) {

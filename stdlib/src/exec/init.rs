@@ -1,7 +1,8 @@
 //! The first process of a sandbox (`unshare`): makes the namespaces that a thread cannot make, then reaps.
 //!
 //! It is nslab itself, executed again under another name, so all of it is ordinary single-threaded code. It writes one
-//! line a step to standard output (`map`, `ready`, or an error number), and exits at the end of its standard input.
+//! line a step to standard output (`map`, `ready`, or an error number with the operation), and exits at the end of its
+//! standard input.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -56,7 +57,7 @@ impl Init {
                 "map" => init.map()?,
                 "ready" => return Ok(init),
                 "" => return Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready")),
-                other => return Err(hop::unshare_error(other.parse().map_or(Errno::UnknownErrno, Errno::from_raw))),
+                other => return Err(reported(other)),
             }
         }
     }
@@ -70,6 +71,13 @@ impl Init {
         idmap::write(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)))?;
         self.life.write_all(b"\n").map_err(|e| Error::io("write to the sandbox's first process", &e))
     }
+}
+
+/// The error that a first process reported: its number and the operation.
+fn reported(line: &str) -> Error {
+    let (number, op) = line.split_once(' ').unwrap_or((line, "make a namespace"));
+    let errno = number.parse().map_or(Errno::UnknownErrno, Errno::from_raw);
+    hop::with_limits(Error::sys(op, errno))
 }
 
 /// Reads one line, without its end; an empty one at the end of the file.
@@ -112,21 +120,22 @@ fn command(kinds: &str) -> Command {
 /// `main` calls it before anything else.
 #[must_use]
 pub fn main_of_init() -> Option<u8> {
-    let mut args = std::env::args();
-    if args.next().as_deref() != Some(NAME) {
+    let mut args = std::env::args_os();
+    if args.next().is_none_or(|name| name != NAME) {
         return None;
     }
     let _ = nix::sys::prctl::set_name(c"nslab-init"); // else every list of processes calls it `exe`
-    let kinds: Result<Vec<NsKind>> = args.next().unwrap_or_default().split(',').map(NsKind::parse).collect();
-    let done = kinds.and_then(|kinds| make(&kinds));
-    match done {
-        Ok(()) => {
+    let kinds = args.next().unwrap_or_default().into_string().unwrap_or_default();
+    let kinds: Result<Vec<NsKind>> = kinds.split(',').map(NsKind::parse).collect();
+    match kinds.and_then(|kinds| make(&kinds)).and_then(|()| ends_of_children()) {
+        Ok(events) => {
             report("ready");
-            live();
+            live(&events);
             Some(0)
         }
         Err(error) => {
-            report(&(error.errno.unwrap_or(Errno::UnknownErrno) as i32).to_string());
+            let errno = error.errno.unwrap_or(Errno::UnknownErrno) as i32;
+            report(&format!("{errno} {}", error.what()));
             Some(1)
         }
     }
@@ -148,14 +157,14 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     if has(NsKind::Mount) && has(NsKind::Pid) {
         // Before the user namespace: inside it the kernel refuses a new /proc while mounts below the old one are locked
         // (fs/namespace.c, `mount_too_revealing`).
-        let guarded = mounts::is_read_only("/proc/sys");
+        let guarded = mounts::is_read_only("/proc/sys")?;
         mounts::proc()?;
         if guarded {
             mounts::protect_proc()?;
         }
     }
     let sys = has(NsKind::Mount) && has(NsKind::Net);
-    let sys_is_guarded = if sys { mounts::unguard_sys() } else { false };
+    let sys_is_guarded = if sys { mounts::unguard_sys()? } else { false };
     if has(NsKind::User) {
         unshare(CloneFlags::CLONE_NEWUSER)?;
         report("map");
@@ -178,12 +187,17 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     Ok(())
 }
 
-/// Reaps until the end of standard input.
-fn live() {
+/// A descriptor that is readable when a child has ended.
+fn ends_of_children() -> Result<SignalFd> {
+    let failed = |e| Error::sys("watch the ends of processes", e);
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    let _ = signals.thread_block();
-    let Ok(events) = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC) else { return };
+    signals.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed)
+}
+
+/// Reaps until the end of standard input.
+fn live(events: &SignalFd) {
     let stdin = io::stdin();
     loop {
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];

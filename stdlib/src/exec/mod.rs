@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::error::{Error, Kind, Result};
 
 pub mod boot;
+pub mod directory;
 pub mod handle;
 pub(crate) mod hop;
 pub(crate) mod init;
@@ -29,6 +30,7 @@ pub(crate) mod spawn;
 pub(crate) mod sys;
 pub(crate) mod wait;
 
+pub use hop::thread_error;
 pub use init::main_of_init;
 pub(crate) use wait::readable;
 

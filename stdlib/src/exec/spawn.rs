@@ -1,7 +1,6 @@
 //! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
 
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -231,11 +230,6 @@ pub(crate) fn make(kinds: &[NsKind]) -> Result<(Vec<NsHandle>, Option<super::ini
         open_all("thread-self")
     })?;
     Ok((handles, None))
-}
-
-/// Whether an error means that a process has ended.
-pub(crate) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT))
 }
 
 /// Refuses a list of types that is empty or has one twice: a process is in one namespace of each type.

@@ -28,6 +28,10 @@ pub(super) fn explain(error: Error) -> Error {
          `sudo sysctl user.max_user_namespaces=15000`; root is bound by it too"
     } else if error.errno == Some(Errno::ENOSPC) || error.errno == Some(Errno::EUSERS) {
         "a limit of /proc/sys/user/max_*_namespaces, or 32 nested user namespaces, is reached: end some labs first"
+    } else if error.errno == Some(Errno::EAGAIN) {
+        "a limit of processes or threads is reached: `ulimit -u`, or `pids.max` of the cgroup"
+    } else if error.errno == Some(Errno::ENOMEM) {
+        "memory is short: on the machine, or for this process (`ulimit -v`, `memory.max` of the cgroup)"
     } else if fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("Seccomp:\t2")) {
         "a seccomp filter is active, as in a container: start the container with \
          `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, or run nslab outside it"

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use super::inherited::forget_inherited_descriptors;
 use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
-use crate::exec::{mounts, netns, sys};
+use crate::exec::{directory, mounts, netns, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {
@@ -44,8 +45,7 @@ pub(crate) struct Keeper<'a> {
 ///
 /// Only the interpreter keeps `working` open.
 pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
-    forget_inherited_descriptors();
-    match start(keeper, working, interpreter) {
+    match forget_inherited_descriptors().and_then(|()| start(keeper, working, interpreter)) {
         Ok(child) => {
             let status = watch(keeper, child).unwrap_or_else(|error| {
                 report(&error);
@@ -71,8 +71,9 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
     let mut all_ids = [0u8];
     let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
-    if !matches!(File::from(go).read(&mut all_ids), Ok(1)) {
-        sys::exit_now(i32::from(FORBIDDEN)); // the front is gone
+    match File::from(go).read_exact(&mut all_ids) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(i32::from(FORBIDDEN)), // no front
+        read => read.map_err(|e| Error::io("read whether the ids of the user namespace are mapped", &e))?,
     }
     if keeper.private {
         mounts::build(all_ids == [1])?;
@@ -134,7 +135,7 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     signals.thread_block().map_err(wait_error)?;
     let events = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
     loop {
-        if let Some(status) = reap(interpreter) {
+        if let Some(status) = reap(interpreter).map_err(wait_error)? {
             return Ok(status);
         }
         let mut fds =
@@ -158,7 +159,9 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
 }
 
 /// Reaps every process that has ended. Returns the interpreter's status if it was among them.
-fn reap(interpreter: Pid) -> Option<u8> {
+///
+/// That no child is left is an error too: the interpreter's end was missed.
+fn reap(interpreter: Pid) -> Result<Option<u8>, Errno> {
     let mut status = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -166,8 +169,10 @@ fn reap(interpreter: Pid) -> Option<u8> {
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == interpreter => {
                 status = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
             }
-            Ok(WaitStatus::StillAlive) | Err(_) => return status,
-            Ok(_) => {}
+            Ok(WaitStatus::StillAlive) => return Ok(status),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) if status.is_some() => return Ok(status),
+            Err(errno) => return Err(errno),
         }
     }
 }
@@ -185,9 +190,8 @@ fn end_children() {
     };
     let end = Instant::now() + KILL_LIMIT;
     while Instant::now() < end {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(std::result::Result::ok);
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        for child in pids.filter(|pid| is_child(*pid)) {
+        let pids: Vec<i32> = directory::numbers(Path::new("/proc")).unwrap_or_default(); // read again until the end
+        for child in pids.into_iter().filter(|pid| is_child(*pid)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {

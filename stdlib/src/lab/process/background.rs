@@ -15,6 +15,7 @@ use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::spawn::{Started, Streams};
+use crate::exec::thread_error;
 use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
 use crate::lab::{Lab, Place};
@@ -71,7 +72,7 @@ impl Process {
             .spawn(move || {
                 watch(&mut started, &watched, |ended| publish_end(&watched, ended, &listeners));
             })
-            .map_err(|e| Error::io("start a thread", &e))?;
+            .map_err(|e| thread_error("start the thread that watches a process", &e))?;
         let process = Self(inner);
         lab.started(&process);
         Ok(process)
