@@ -21,7 +21,7 @@ fn new_session() -> Session {
 fn evaluate(session: &mut Session, script: &str) {
     match session.evaluate(script) {
         Ok(_) => {}
-        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(Palette::PLAIN)),
+        Err(Stop::Failed(diagnostic)) => panic!("{}", diagnostic.render(Palette::PLAIN, 160)),
         Err(Stop::Exit(_) | Stop::Interrupted | Stop::OutputLost(_)) => panic!("the script was stopped"),
     }
 }

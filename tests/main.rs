@@ -22,6 +22,7 @@ mod hostile;
 mod isolation;
 mod lab;
 mod layers;
+mod memory;
 mod output;
 mod repl;
 mod scripts;

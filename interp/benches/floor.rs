@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use floor::Run;
 use interp::console::{Console, Palette};
-use interp::language::engine::STACK;
 use interp::language::interpreter::{Interpreter, Stop};
+use interp::language::stack::TO_COMPILE;
 use rhai::{AST, Map, Scope};
 use stdlib::exec::boot::{self, Launch};
 use stdlib::lab::Lab;
@@ -127,7 +127,7 @@ fn whole() -> Fallible<u8> {
             }
         };
         thread::scope(|scope| {
-            let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+            let worker = thread::Builder::new().stack_size(TO_COMPILE).spawn_scoped(scope, work);
             worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(70)
         })
     });
@@ -212,7 +212,7 @@ impl Script {
 
 fn why(stop: &Stop) -> String {
     match stop {
-        Stop::Failed(diagnostic) => diagnostic.render(Palette::PLAIN),
+        Stop::Failed(diagnostic) => diagnostic.render(Palette::PLAIN, 160),
         Stop::Exit(code) => format!("the script ended with {code}"),
         Stop::Interrupted => "interrupted".into(),
         Stop::OutputLost(_) => "the output is lost".into(),

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use interp::console::{Console, Palette};
-use interp::language::engine;
 use interp::language::interpreter::{Interpreter, Stop};
+use interp::language::stack::TO_COMPILE;
 use interp::repl::assist::complete::complete;
 use interp::repl::assist::highlight::highlight;
 use interp::repl::assist::hint::signature;
@@ -87,7 +87,7 @@ fn in_the_lab() -> u8 {
         work();
         interrupts();
     };
-    let worker = thread::Builder::new().stack_size(engine::STACK).spawn(work);
+    let worker = thread::Builder::new().stack_size(TO_COMPILE).spawn(work);
     u8::from(worker.map(thread::JoinHandle::join).is_err())
 }
 

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use stdlib::exec::boot;
+use stdlib::exec::{boot, memory};
+
+/// Counts what the program allocates, for the memory budget of scripts.
+#[global_allocator]
+static ALLOCATOR: memory::Counted = memory::Counted;
 
 fn main() -> ExitCode {
     // The init process of a sandbox is another run of this program.

@@ -23,15 +23,16 @@ pub enum Status {
     Interrupted,
     /// The reader of the output closed the pipe: 128 + SIGPIPE, as a shell reports it.
     ReaderClosed,
-    /// The N of `exit(N)`, or the status of the lab's process: 128 + N if signal N ended it.
+    /// The N of `exit(N)`, or the status of the lab's process: 128 + N if signal N ended it, 71 if it had no memory left
+    /// (`stdlib::exec::memory::EXHAUSTED`).
     Of(u8),
 }
 
 /// The statuses for `--help`.
 pub(crate) const HELP: &str = "Exit status: 0 success; 1 a check failed; 2 a script error or a usage error; 3 the \
-                               environment forbids a lab (see `nslab doctor`); 70 a defect of nslab; 74 output cannot \
-                               be written; 130 interrupted; 141 the reader of the output closed the pipe; N after \
-                               exit(N); 128+N after signal N.";
+                               environment forbids a lab (see `nslab doctor`); 70 a defect of nslab; 71 no memory; 74 \
+                               output cannot be written; 130 interrupted; 141 the reader of the output closed the \
+                               pipe; N after exit(N); 128+N after signal N.";
 
 impl Status {
     /// The number that the parent process reads.

@@ -126,6 +126,11 @@ impl Error {
         Self { kind, what, ns: None, errno, detail: None, hints, argument: None, partial }
     }
 
+    /// What failed: an operation and its object in backticks, or a sentence.
+    pub(crate) fn what(&self) -> &str {
+        self.what.text()
+    }
+
     /// The operation without its object: `create veth`. A sentence names none.
     #[must_use]
     pub fn operation(&self) -> Option<&str> {
@@ -214,7 +219,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what.text())?;
+        f.write_str(self.what())?;
         if let Some(ns) = &self.ns {
             write!(f, " in {ns}")?;
         }

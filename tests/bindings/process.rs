@@ -73,6 +73,71 @@ fn much_output_is_captured_whole() {
 }
 
 #[trial]
+fn of_an_output_beyond_the_limit_the_beginning_and_the_end_are_kept() {
+    passes_for_all(
+        r#"
+        let much = "echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo last";
+        let r = exec(["sh", "-c", much + "; (" + much + ") >&2"]);
+        for text in [r.stdout, r.stderr] {
+            check text.starts_with("first\nxxx") && text.ends_with("xxx\nlast\n");
+            check text.contains("xxx\n[… 3222796 bytes cut …]\nxxx");
+        }
+        check r.lines.len() == 5;
+        let p = start(["sh", "-c", much]);
+        let r = wait(p);
+        check r.stdout == p.stdout && r.stdout.contains("\n[… 18951436 bytes cut …]\n");
+        check r.stdout.starts_with("first\nxxx") && r.stdout.ends_with("xxx\nlast\n");
+        "#,
+    );
+}
+
+#[trial]
+fn a_program_that_never_stops_writing_ends_at_the_deadline() {
+    passes(
+        r#"
+        let e = expect_error(|| exec("yes", #{timeout: "500ms"}));
+        check e.kind == "timeout" && e.stdout.starts_with("y\ny\n") && e.stdout.contains("bytes cut") && e.stderr == "";
+        "#,
+    );
+}
+
+#[trial]
+fn a_timeout_carries_what_was_written_before_it() {
+    passes(
+        r#"
+        let e = expect_error(|| exec(["sh", "-c", "echo out; echo err >&2; sleep 60"], #{timeout: "1s"}));
+        check e.kind == "timeout" && e.stdout == "out\n" && e.stderr == "err\n";
+        "#,
+    );
+}
+
+#[trial(perl)]
+fn a_program_that_leaves_its_process_group_is_killed_too() {
+    passes(
+        r#"
+        let leave = "if (!($c = fork)) { setpgrp(0, 0); sleep 60; exit } 1 until setpgrp(0, $c); sleep 60";
+        check expect_error(|| exec(["perl", "-e", leave], #{timeout: "1s"})).kind == "timeout";
+        "#,
+    );
+}
+
+/// A container's seccomp filter may refuse the system call.
+#[trial(strace)]
+fn a_program_without_a_pidfd_leaves_no_process_behind() {
+    let refused =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=EPERM"];
+    let script = r#"
+        let box = unshare(["pid", "mount"]);
+        for f in [|| exec(box, "sleep 60"), || start(box, "sleep 60")] {
+            let e = expect_error(f);
+            check e.errno == 1 && e.op == "run" && e.object == "sleep" && e.hint.contains("pidfd_open");
+        }
+        check release(box);
+    "#;
+    Shell::new().script(script).by(refused).run().success();
+}
+
+#[trial]
 fn output_that_is_no_text_does_not_harm() {
     passes(
         r#"

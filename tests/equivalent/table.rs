@@ -298,5 +298,6 @@ fn script() -> Vec<Row> {
         none("attempt", "", "attempt(|| 1);", reason),
         none("expect_error", "", "expect_error(|| 1 / 0);", reason),
         none("wait_until", "", "wait_until(|| true);", reason),
+        none("memory", "", "memory();", &["no equivalent command: it is about nslab itself"]),
     ]
 }

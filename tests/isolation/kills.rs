@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-pub(crate) fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
@@ -68,7 +68,7 @@ fn start(script: &str, tag: &str) -> Child {
 }
 
 /// Does `work` for each number below `count`, several at once.
-fn in_parallel(count: usize, work: impl Fn(usize) + Sync) {
+pub(super) fn in_parallel(count: usize, work: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..PARALLEL {

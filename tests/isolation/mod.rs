@@ -8,6 +8,7 @@ mod host_gc;
 mod host_links;
 mod host_mode;
 mod host_sessions;
+mod injected;
 mod kills;
 mod lab;
 mod oracle;

@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
+use rhai::Scope;
 use stdlib::catalog::Catalog;
+use stdlib::exec::thread_error;
 
 use crate::console::Console;
 use crate::diagnostic::{Diagnostic, Known};
-use crate::language::engine::{STACK, for_syntax};
+use crate::language::compile::parse;
+use crate::language::engine::for_syntax;
 use crate::language::sources::Script;
+use crate::language::stack::TO_COMPILE;
 use crate::status::Status;
 use crate::text::escapes::literal_escapes;
 use crate::text::sources::Sources;
@@ -28,8 +32,13 @@ pub(super) fn main(console: &Console, arguments: &Arguments) -> Status {
         if wrong == 0 { Status::Ok } else { Status::Failed }
     };
     thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok()).unwrap_or(Status::Defect)
+        match thread::Builder::new().stack_size(TO_COMPILE).spawn_scoped(scope, work) {
+            Ok(worker) => worker.join().unwrap_or(Status::Defect), // a panic, which the panic hook has reported
+            Err(error) => {
+                console.error_with_hint(&thread_error("start the thread of the compiler", &error));
+                Status::Failed
+            }
+        }
     })
 }
 
@@ -41,7 +50,7 @@ fn is_correct(console: &Console, path: &Path) -> bool {
             return false;
         }
     };
-    let Err(error) = for_syntax().compile(&script.text) else {
+    let Err(error) = parse(&for_syntax(), &Scope::new(), &script.text) else {
         warn(console, &script);
         return true;
     };

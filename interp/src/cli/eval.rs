@@ -7,9 +7,9 @@ use crate::language::sources::{Directory, Script};
 use crate::status::Status;
 
 /// Prints the value as `print` would.
-pub(super) fn main(console: &Console, host: bool, expression: &str) -> Status {
+pub(super) fn main(console: &Console, lab: launch::Options, expression: &str) -> Status {
     let script = Script::new("<command line>", expression.to_owned(), Directory::current());
-    launch::in_lab(console, host, false, |lab| {
+    launch::in_lab(console, lab, false, |lab| {
         let mut interpreter = Interpreter::new(lab.clone(), console.clone(), script.directory.clone(), &[]);
         let outcome = interpreter.run(&script);
         if let Ok(value) = &outcome

@@ -1,36 +1,68 @@
 //! Starts the process that works in the lab, and gives it a thread with a large stack and Ctrl-C.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use clap::Args;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGINT;
-use signal_hook::iterator::Signals;
 use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::{memory, thread_error};
 use stdlib::lab::{Journal, Lab, host};
-use stdlib::{Error, Kind};
+use stdlib::{Error, Kind, notation};
 
 use crate::console::{Console, Lost};
-use crate::language::engine::STACK;
+use crate::language::stack;
 use crate::status::Status;
 
-/// Runs `work` in a new private lab, or with `host` on the machine's own namespaces, and returns its status. In an
+/// How many milliseconds a Ctrl-C or the end of the script may stay unseen if the byte that announces it is lost.
+const LOOK: u8 = 250;
+
+/// The options of all commands that make a lab.
+#[derive(Args, Clone, Copy)]
+pub(super) struct Options {
+    /// Work on the machine's own namespaces instead of a private lab (root only). Changes are journalled and undone at the
+    /// end.
+    #[arg(long, global = true)]
+    host: bool,
+
+    /// How much memory scripts may use, as in `64m` or `2g`; 512m if not given.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = budget)]
+    memory: Option<usize>,
+}
+
+/// The bytes of a memory budget.
+fn budget(text: &str) -> Result<usize, String> {
+    let bytes = notation::size(text).and_then(memory::check);
+    bytes.map_err(|error| match error.hint_text() {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    })
+}
+
+/// Runs `work` in a new private lab, or with `--host` on the machine's own namespaces, and returns its status. In an
 /// interactive run Ctrl-C is an ordinary event.
 ///
 /// The work runs in another process. What it writes to the console is written before this function returns.
 pub(super) fn in_lab(
     console: &Console,
-    host: bool,
+    options: Options,
     interactive: bool,
     work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
 ) -> Status {
-    launch(console, host, interactive, work).unwrap_or_else(|error| forbidden(console, &error))
+    launch(console, options, interactive, work).unwrap_or_else(|error| forbidden(console, &error))
 }
 
 fn launch(
     console: &Console,
-    host: bool,
+    Options { host, memory }: Options,
     interactive: bool,
     work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
 ) -> Result<Status, Error> {
@@ -50,10 +82,8 @@ fn launch(
     };
     let launch = Launch { private: !host, interactive, cleanup: &cleanup };
     let code = boot::launch(&launch, || {
-        let status = prepare(journal).and_then(|(lab, signals)| {
-            evaluate(&lab, signals, || work(&lab).unwrap_or_else(Lost::status))
-                .map_err(|error| Error::io("start a thread", &error))
-        });
+        let status =
+            Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));
         let status = status.unwrap_or_else(|error| {
             console.error_with_hint(&error);
             Status::Failed
@@ -71,28 +101,41 @@ fn open_journal() -> Result<Journal, Error> {
     Journal::create(&Journal::path_of_this_process())
 }
 
-fn prepare(journal: Option<Journal>) -> Result<(Arc<Lab>, Signals), Error> {
-    let lab = Lab::here(journal)?;
-    // A signal that the parent process ignores stays ignored.
-    let handled = if boot::is_ignored(SIGINT) { &[][..] } else { &[SIGINT][..] };
-    let signals = Signals::new(handled).map_err(|error| Error::io("handle signals", &error))?;
-    Ok((lab, signals))
-}
-
-/// Runs `work` on a thread with a large stack. This thread turns each Ctrl-C into an interrupt of the lab's executor.
-fn evaluate(lab: &Arc<Lab>, mut signals: Signals, work: impl FnOnce() -> Status + Send) -> io::Result<Status> {
-    let handle = signals.handle();
+/// Runs `work` on the thread of scripts. This thread turns each Ctrl-C into an interrupt of the lab's executor.
+fn evaluate(lab: &Arc<Lab>, memory: Option<usize>, work: impl FnOnce() -> Status + Send) -> Result<Status, Error> {
+    let pressed = Arc::new(AtomicBool::new(false));
+    let prepare = || {
+        let (wake, announce) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        // A signal that the parent process ignores stays ignored.
+        if !boot::is_ignored(SIGINT) {
+            signal_hook::flag::register(SIGINT, pressed.clone())?;
+            signal_hook::low_level::pipe::register(SIGINT, announce.try_clone()?)?;
+        }
+        Ok((wake, announce))
+    };
+    let (mut wake, announce) = prepare().map_err(|e: io::Error| Error::io("handle Ctrl-C", &e))?;
+    let has_ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        let worker = thread::Builder::new().name("script".into()).stack_size(STACK).spawn_scoped(scope, || {
+        let worker = stack::start(scope, memory, || {
             let status = catch_unwind(AssertUnwindSafe(work));
-            handle.close();
+            has_ended.store(true, Ordering::Release);
+            let _ = (&announce).write(&[0]); // if it is lost, the end is seen after a `LOOK`
             status
-        })?;
-        for _ in &mut signals {
-            lab.exec().interrupt();
+        });
+        let worker = worker.map_err(|e| thread_error("start the thread of the script", &e))?;
+        while !has_ended.load(Ordering::Acquire) {
+            let waited = poll(&mut [PollFd::new(wake.as_fd(), PollFlags::POLLIN)], LOOK);
+            if waited.is_err_and(|errno| errno != Errno::EINTR) {
+                thread::sleep(Duration::from_millis(10));
+            }
+            let _ = wake.read(&mut [0; 64]);
+            if pressed.swap(false, Ordering::AcqRel) {
+                lab.exec().interrupt();
+            }
         }
         match worker.join() {
-            Ok(Ok(status)) => Ok(status),
+            Ok(Some(Ok(status))) => Ok(status),
             _ => Ok(Status::Defect), // a panic, which the panic hook has reported
         }
     })

@@ -28,10 +28,8 @@ struct Cli {
     #[arg(short = 'c', value_name = "EXPR")]
     expression: Option<String>,
 
-    /// Work on the machine's own namespaces instead of a private lab (root only). Changes are journalled and undone at the
-    /// end.
-    #[arg(long, global = true)]
-    host: bool,
+    #[command(flatten)]
+    lab: launch::Options,
 
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -69,13 +67,13 @@ fn dispatch(console: &Console) -> Result<Status, Lost> {
             let conflict = "`-c EXPR` cannot be used with a command";
             usage(console, &Cli::command().error(ErrorKind::ArgumentConflict, conflict))
         }
-        (Some(Verb::Run(arguments)), None) => Ok(run::main(console, cli.host, &arguments)),
+        (Some(Verb::Run(arguments)), None) => Ok(run::main(console, cli.lab, &arguments)),
         (Some(Verb::Check(arguments)), None) => Ok(check::main(console, &arguments)),
         (Some(Verb::Doctor), None) => doctor::main(console),
-        (Some(Verb::Reference), None) => Ok(reference::main(console, cli.host)),
+        (Some(Verb::Reference), None) => Ok(reference::main(console, cli.lab)),
         (Some(Verb::Gc), None) => gc::main(console),
-        (None, Some(expression)) => Ok(eval::main(console, cli.host, &expression)),
-        (None, None) => Ok(launch::in_lab(console, cli.host, console::is_interactive(), |lab| {
+        (None, Some(expression)) => Ok(eval::main(console, cli.lab, &expression)),
+        (None, None) => Ok(launch::in_lab(console, cli.lab, console::is_interactive(), |lab| {
             repl::main(Interpreter::new(lab.clone(), console.clone(), Directory::current(), &[]), console)
         })),
     }

@@ -10,8 +10,8 @@ use crate::language::interpreter::Interpreter;
 use crate::status::Status;
 
 /// Prints the reference. The catalog comes with an engine, and an engine has a lab.
-pub(super) fn main(console: &Console, host: bool) -> Status {
-    launch::in_lab(console, host, false, |lab| {
+pub(super) fn main(console: &Console, lab: launch::Options) -> Status {
+    launch::in_lab(console, lab, false, |lab| {
         let interpreter = Interpreter::new(lab.clone(), console.clone(), None, &[]);
         console.say(markdown(&interpreter.catalog).trim_end())?;
         Ok(Status::Ok)

@@ -1,6 +1,5 @@
 //! `nslab run`: runs a script, and on demand goes on in the REPL with its variables.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,7 +7,7 @@ use clap::Args;
 use super::{launch, report};
 use crate::console::{self, Console};
 use crate::language::interpreter::{Interpreter, Stop};
-use crate::language::sources::{Directory, Script};
+use crate::language::sources::{Directory, Script, read_text};
 use crate::repl;
 use crate::session::Session;
 use crate::status::Status;
@@ -32,7 +31,7 @@ pub(super) struct Arguments {
 }
 
 /// Runs the script. The status is the script's, or that of the REPL if it ends with another one.
-pub(super) fn main(console: &Console, host: bool, arguments: &Arguments) -> Status {
+pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Arguments) -> Status {
     let script = match read(&arguments.script) {
         Ok(script) => script,
         Err(text) => {
@@ -44,7 +43,7 @@ pub(super) fn main(console: &Console, host: bool, arguments: &Arguments) -> Stat
     let interpreter = |lab: &std::sync::Arc<_>, directory| {
         Interpreter::new(std::sync::Arc::clone(lab), console.clone(), directory, &arguments.args)
     };
-    launch::in_lab(console, host, may_continue && console::is_interactive(), |lab| {
+    launch::in_lab(console, lab, may_continue && console::is_interactive(), |lab| {
         if !may_continue {
             let outcome = interpreter(lab, script.directory.clone()).run(&script);
             return Ok(report(console, &outcome));
@@ -68,9 +67,7 @@ pub(super) fn main(console: &Console, host: bool, arguments: &Arguments) -> Stat
 /// Reads the script before the lab exists: in the lab, `/run` and the files in it are different ones.
 fn read(path: &Path) -> Result<Script, String> {
     if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|e| format!("cannot read standard input: {}", console::describe(&e)))?;
+        let text = read_text(std::io::stdin()).map_err(|why| format!("cannot read standard input: {why}"))?;
         return Ok(Script::new("<stdin>", text, Directory::current()));
     }
     Script::read(path)

@@ -192,6 +192,12 @@ pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
+/// The columns that a diagnostic may take: those of the terminal; without a terminal, enough for ordinary code.
+#[must_use]
+pub fn width() -> usize {
+    size().map_or(160, |(columns, _)| columns.into())
+}
+
 /// Columns and lines of the terminal; none without a terminal.
 #[must_use]
 pub fn size() -> Option<(u16, u16)> {

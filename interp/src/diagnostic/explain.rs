@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rhai::{EvalAltResult, LexError, ParseErrorType, Position};
 use stdlib::catalog::{Catalog, Function};
+use stdlib::exec::memory;
 
 use super::Known;
 use crate::text::sources::is_closure;
@@ -12,8 +13,8 @@ use stdlib::suggest::nearest;
 /// The message and the hint for an error. `text` is the source that it was raised in.
 pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (String, Option<String>) {
     use EvalAltResult::{
-        ErrorAssignmentToConstant, ErrorDataRace, ErrorDataTooLarge, ErrorDotExpr, ErrorFunctionNotFound, ErrorParsing,
-        ErrorPropertyNotFound, ErrorRuntime, ErrorStackOverflow, ErrorVariableNotFound,
+        ErrorAssignmentToConstant, ErrorDataRace, ErrorDotExpr, ErrorFunctionNotFound, ErrorParsing,
+        ErrorPropertyNotFound, ErrorRuntime, ErrorStackOverflow, ErrorTerminated, ErrorVariableNotFound,
     };
     match error {
         ErrorParsing(error, at) => parsing(error, *at, known, text),
@@ -30,15 +31,11 @@ pub(super) fn explain(error: &EvalAltResult, known: &Known<'_>, text: &str) -> (
         ErrorStackOverflow(_) => {
             ("calls are nested deeper than 128".into(), Some("does a function call itself without end?".into()))
         }
-        ErrorDataTooLarge(what, _) => {
-            let what = match what.as_str() {
-                what if what.contains("string") => "the string",
-                what if what.contains("array") => "the array",
-                what if what.contains("map") => "the map",
-                what => what,
-            };
-            (format!("{what} grows too large"), Some("the limits: a string of 16 MiB, 100,000 elements".into()))
-        }
+        // An interrupt and `exit` are no errors, so this is the memory budget.
+        ErrorTerminated(..) => (
+            format!("the script needs more memory than its budget of {} MiB", memory::budget() >> 20),
+            Some("`memory(\"2g\")` in the script raises the budget, or `nslab --memory 2g`".into()),
+        ),
         ErrorAssignmentToConstant(name, _) => (format!("`{name}` is a constant"), Some("declare it with `let`".into())),
         ErrorRuntime(value, _) => (value.to_string(), None),
         other => {

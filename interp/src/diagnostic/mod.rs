@@ -12,6 +12,7 @@ use crate::text::sources::{Sources, is_closure, offset};
 use crate::text::tokens::tokens;
 use explain::{explain, explain_text};
 
+mod cut;
 mod explain;
 mod render;
 
@@ -63,6 +64,9 @@ impl Diagnostic {
         let mut walk = Walk { sources, calls: Vec::new() };
         let (root, source) = walk.down(error, name);
         let (mut message, mut hint) = explain(root, known, sources.get(&source).as_deref().unwrap_or_default());
+        if !matches!(root, EvalAltResult::ErrorRuntime(..)) {
+            (message, hint) = (brief(message), hint.map(brief));
+        }
         let mut is_check = false;
         let mut place = Place { source, position: root.position(), argument: None };
         if let EvalAltResult::ErrorRuntime(value, _) = root
@@ -88,6 +92,17 @@ impl Diagnostic {
         let texts = texts.collect();
         Self { message, hint, is_check, at, calls: walk.calls, sources: texts }
     }
+}
+
+/// A text of the language without its middle if it is long: it may quote a name of any length.
+fn brief(text: String) -> String {
+    const LONG: usize = 1_000;
+    let count = text.chars().count();
+    if count <= LONG {
+        return text;
+    }
+    let beginning = text.chars().take(LONG / 2);
+    beginning.chain(['…']).chain(text.chars().skip(count - LONG / 2)).collect()
 }
 
 impl Walk<'_> {

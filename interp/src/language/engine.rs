@@ -5,13 +5,12 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, EvalAltResult, INT, OptimizationLevel, Position};
 use stdlib::bindings;
 use stdlib::catalog::Catalog;
+use stdlib::exec::memory;
 use stdlib::lab::Lab;
 
-use super::{output, syntax};
+use super::growth::{self, Exceeded};
+use super::{compile, output, syntax};
 use crate::console::Console;
-
-/// The stack of the thread that evaluates: 128 calls of the deepest expressions need about 40 MiB in a debug build.
-pub const STACK: usize = 256 << 20;
 
 /// The value that `exit(N)` terminates the evaluation with.
 #[derive(Clone, Copy)]
@@ -22,11 +21,19 @@ pub(super) struct ExitToken(pub u8);
 pub fn build(lab: &Arc<Lab>, console: &Console) -> (Engine, Catalog) {
     let mut engine = Engine::new();
     limit(&mut engine);
+    compile::limit(&mut engine, Some(lab.exec().clone()));
     let mut catalog = bindings::register(&mut engine, lab);
     syntax::register(&mut engine, &mut catalog);
     output::attach(&mut engine, lab.exec(), console);
     let exec = lab.exec().clone();
-    engine.on_progress(move |_| exec.is_interrupted().then(|| "interrupted".into()));
+    growth::register(&mut engine);
+    engine.on_progress(move |_| {
+        if exec.is_interrupted() {
+            Some("interrupted".into())
+        } else {
+            memory::is_exceeded().then(|| Dynamic::from(Exceeded))
+        }
+    });
     engine.register_fn("exit", || leave(0));
     engine.register_fn("exit", leave);
     (engine, catalog)
@@ -37,18 +44,19 @@ pub fn build(lab: &Arc<Lab>, console: &Console) -> (Engine, Catalog) {
 pub fn for_syntax() -> Engine {
     let mut engine = Engine::new();
     limit(&mut engine);
+    compile::limit(&mut engine, None);
     syntax::register(&mut engine, &mut Catalog::default());
     engine
 }
 
-/// Sets all limits explicitly: Rhai's defaults differ between debug and release builds, and sizes have none.
+/// Sets all limits explicitly: Rhai's defaults differ between debug and release builds.
+///
+/// There is no limit of sizes: with one Rhai walks the whole array after each call that changes it. The memory budget
+/// limits them.
 fn limit(engine: &mut Engine) {
     engine
         .set_max_call_levels(128)
         .set_max_expr_depths(256, 128)
-        .set_max_string_size(16 << 20)
-        .set_max_array_size(100_000)
-        .set_max_map_size(100_000)
         .set_max_variables(10_000)
         .set_max_functions(10_000)
         .set_max_modules(1_000)

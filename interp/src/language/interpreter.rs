@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, FuncArgs, ParseError, Scope, Stmt};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, FuncArgs, Scope, Stmt};
 use stdlib::bindings::RhaiResultOf;
 use stdlib::catalog::Catalog;
 use stdlib::lab::Lab;
 
+use super::compile;
 use super::engine::{self, ExitToken};
 use super::functions::{self, Function};
+use super::growth::Exceeded;
 use super::output;
 use super::sources::{Directory, Resolver, Script};
 use crate::console::{Console, Lost};
@@ -130,8 +132,8 @@ impl Interpreter {
         let known = scope.iter_raw().map(|(name, ..)| name);
         let known = known.chain(self.functions.iter().map(|function| function.name.as_str()));
         let known: Scope<'_> = known.map(|name| (name.to_owned(), Dynamic::UNIT)).collect();
-        let compiled = self.engine.compile_with_scope(&known, text);
-        let ast = compiled.map_err(|error| self.stop(&error.into(), name, scope))?;
+        let compiled = compile::compile(&self.engine, &known, text);
+        let ast = compiled.map_err(|error| self.stop(&error, name, scope))?;
         self.sources.compiled(name, &ast);
         if let Some(module) = functions::module(&ast, name) {
             self.engine.register_global_module(module);
@@ -151,15 +153,16 @@ impl Interpreter {
     /// A syntax error.
     pub fn check(&self, script: &Script) -> Result<(), Stop> {
         self.sources.add(&script.name, &script.text);
-        let stop = |error: ParseError| self.stop(&error.into(), &script.name, &Scope::new());
-        self.engine.compile(&script.text).map(drop).map_err(stop)
+        let scope = Scope::new();
+        let compiled = compile::compile(&self.engine, &scope, &script.text);
+        compiled.map(drop).map_err(|error| self.stop(&error, &script.name, &scope))
     }
 
     /// Statements that make the constants of earlier inputs visible in functions, as `global::NAME`.
     fn constants(&self, scope: &Scope<'_>) -> Vec<Stmt> {
         let constants = scope.iter_raw().filter(|(_, is_constant, _)| *is_constant);
         let text = constants.map(|(name, ..)| format!("const {name} = {name};")).collect::<Vec<_>>().concat();
-        let ast = if text.is_empty() { None } else { self.engine.compile_with_scope(scope, text).ok() };
+        let ast = if text.is_empty() { None } else { compile::parse(&self.engine, scope, &text).ok() };
         ast.map(|ast| ast.statements().to_vec()).unwrap_or_default()
     }
 
@@ -188,7 +191,9 @@ impl Interpreter {
 
     /// The meaning of an error that the source `name` raised.
     pub(crate) fn stop(&self, error: &EvalAltResult, name: &str, scope: &Scope<'_>) -> Stop {
-        if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner() {
+        if let EvalAltResult::ErrorTerminated(token, _) = error.unwrap_inner()
+            && !token.is::<Exceeded>()
+        {
             return match (token.read_lock::<ExitToken>(), self.console.lost()) {
                 (Some(exit), _) => Stop::Exit(exit.0),
                 (None, Some(lost)) => Stop::OutputLost(lost),

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use stdlib::bindings::ScriptError;
 use stdlib::name::printable;
 
+use super::compile::{TEXT, compile, too_large};
 use crate::console::describe;
 use crate::text::sources::Sources;
 
@@ -67,18 +70,46 @@ impl Script {
         Self { name: name.into(), text: without_shebang(text), directory }
     }
 
-    /// Reads a script and opens the directory that it is in.
+    /// Reads a script from a file or a pipe, and opens the directory that it is in. Waits for the writer of a pipe.
     ///
     /// # Errors
     /// A sentence that says why the script cannot be read.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let shown = printable(&path.to_string_lossy());
-        let fail = |e: std::io::Error| format!("cannot read `{shown}`: {}", describe(&e));
-        let bytes = std::fs::read(path).map_err(fail)?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            format!("cannot read `{shown}`: byte {} is not UTF-8 text", e.utf8_error().valid_up_to() + 1)
-        })?;
+        Self::of(path, File::open(path))
+    }
+
+    /// As [`Script::read`], from a regular file only: it never waits.
+    ///
+    /// # Errors
+    /// As [`Script::read`].
+    pub fn read_file(path: &Path) -> Result<Self, String> {
+        let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        Self::of(path, opened.and_then(regular))
+    }
+
+    fn of(path: &Path, opened: io::Result<File>) -> Result<Self, String> {
+        let text = opened.map_err(|error| describe(&error)).and_then(read_text);
+        let text = text.map_err(|why| format!("cannot read `{}`: {why}", printable(&path.to_string_lossy())))?;
         Ok(Self::new(&path.to_string_lossy(), text, path.parent().and_then(Directory::open)))
+    }
+}
+
+/// Reads a text, up to the size that can be compiled. An error says why that is not possible.
+pub(crate) fn read_text(from: impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    from.take(TEXT as u64 + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
+    if bytes.len() > TEXT {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8 text", error.utf8_error().valid_up_to() + 1))
+}
+
+/// The file, unless it is a pipe, a terminal or a device: reading one of those may wait for ever.
+fn regular(file: File) -> io::Result<File> {
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false if file.metadata()?.is_dir() => Err(io::Error::from_raw_os_error(Errno::EISDIR as i32)),
+        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 
@@ -157,7 +188,7 @@ impl Resolver {
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         self.sources.add(source, &text);
         let in_module = |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(source.into(), error, pos));
-        let mut ast: AST = engine.compile(without_shebang(text)).map_err(|e| in_module(e.into()))?;
+        let mut ast: AST = compile(engine, &Scope::new(), &without_shebang(text)).map_err(in_module)?;
         ast.set_source(source);
         self.sources.compiled(source, &ast);
         let module = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(in_module)?;
@@ -181,13 +212,11 @@ fn normal(path: &Path) -> Option<PathBuf> {
 
 /// Reads a file below `directory`. No symbolic link leads out of it (openat2(2), `RESOLVE_BENEATH`).
 fn read_below(directory: &OwnedFd, path: &Path) -> Result<Option<String>, String> {
-    let how = OpenHow::new().flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_BENEATH);
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH);
     let Ok(fd) = openat2(directory, path, how) else { return Ok(None) };
-    let mut text = String::new();
-    File::from(fd)
-        .read_to_string(&mut text)
-        .map_err(|e| format!("cannot read `{}`: {}", printable(&path.to_string_lossy()), describe(&e)))?;
-    Ok(Some(text))
+    let text = regular(File::from(fd)).map_err(|error| describe(&error)).and_then(read_text);
+    text.map(Some).map_err(|why| format!("cannot read `{}`: {why}", printable(&path.to_string_lossy())))
 }
 
 impl ModuleResolver for Resolver {

@@ -1,17 +1,16 @@
 //! The REPL: reads inputs, evaluates each, and shows its value. An error or Ctrl-C costs only that input.
 
-use std::io::{self, Read as _};
-
 use rhai::Dynamic;
 use stdlib::name::printable;
 
-use crate::console::{self, Console, Lost};
+use crate::console::{Console, Lost};
 use crate::language::interpreter::{Interpreter, Stop};
-use crate::language::sources::without_shebang;
+use crate::language::sources::{read_text, without_shebang};
 use crate::session::Session;
 use crate::status::Status;
 use assist::validate::Validator;
 use editor::{LineEditor, Read, Rustyline};
+use input::Input;
 use state::{Flow, State};
 use world::Live;
 
@@ -21,6 +20,7 @@ pub mod draw;
 mod editor;
 mod events;
 mod history;
+mod input;
 pub mod layout;
 pub mod show;
 pub mod state;
@@ -50,11 +50,15 @@ pub fn resume(session: Session, console: &Console, loaded: Option<String>) -> Re
 
 /// Evaluates the inputs of a pipe. The first error ends it.
 fn piped(state: &mut State) -> Status {
-    let mut text = String::new();
-    if let Err(error) = io::stdin().read_to_string(&mut text) {
-        state.complain(&format!("cannot read standard input: {}", console::describe(&error)));
-        return state.status;
-    }
+    let exec = state.session.interpreter.lab.exec();
+    let text = match read_text(Input::new(exec)) {
+        Ok(text) => text,
+        Err(_) if exec.is_interrupted() => return Status::Interrupted,
+        Err(why) => {
+            state.complain(&format!("cannot read standard input: {why}"));
+            return state.status;
+        }
+    };
     for input in Validator::default().inputs(&without_shebang(text)) {
         if let Flow::End(status) = evaluate(state, &input) {
             return status;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Map};
+use stdlib::exec::directory;
 use stdlib::lab::{Lab, NetNs};
 use stdlib::name::NsName;
 
@@ -133,19 +134,19 @@ impl World for Live {
     }
 
     fn files(&self, prefix: &str) -> Vec<String> {
-        let (directory, _) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
-        let searched = match directory {
+        let parent = prefix.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let searched = match parent {
             "" if prefix.starts_with('/') => "/",
             "" => ".",
-            directory => directory,
+            parent => parent,
         };
-        let Ok(entries) = std::fs::read_dir(Path::new(searched)) else { return Vec::new() };
-        let joined = |name: &str| if prefix.contains('/') { format!("{directory}/{name}") } else { name.to_owned() };
-        entries
-            .filter_map(Result::ok)
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                if entry.file_type().is_ok_and(|of| of.is_dir()) {
+        let names = directory::names(Path::new(searched)).unwrap_or_default(); // nothing to offer
+        let joined = |name: &str| if prefix.contains('/') { format!("{parent}/{name}") } else { name.to_owned() };
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let name = name.into_string().ok()?;
+                if Path::new(searched).join(&name).is_dir() {
                     return Some(format!("{}/", joined(&name)));
                 }
                 Path::new(&name).extension().is_some_and(|e| e == "rhai").then(|| joined(&name))

@@ -1,6 +1,7 @@
 //! A session: inputs that are evaluated one after another in one scope, and that can be saved as a script.
 
 use rhai::{AST, ASTNode, Dynamic, Expr, Scope, Stmt};
+use stdlib::exec::memory;
 use stdlib::lab::{NetNs, Place};
 
 use crate::language::interpreter::{Interpreter, Outcome};
@@ -69,6 +70,7 @@ impl Session {
 
     fn execute(&mut self, name: &str, text: &str, remember: bool) -> Outcome {
         self.interpreter.lab.exec().resume();
+        memory::allow_to_free();
         let place = self.place();
         let mut remember = |evaluated_to, has_value| {
             if remember {

@@ -29,9 +29,10 @@ value! { Output, "Output", "The result of a program that has ended. Prints what 
     code: INT = |output| INT::from(output.ended.code);
     /// The signal that ended it; `()` if none did.
     signal: Option<INT> = |output| output.ended.signal.map(INT::from);
-    /// What it wrote to standard output.
+    /// What it wrote to standard output. Of more than 16 MiB only the beginning and the end are kept; a line such as
+    /// `[… 1234 bytes cut …]` stands between them.
     stdout: String = |output| output.stdout.clone();
-    /// What it wrote to standard error.
+    /// What it wrote to standard error, as much of it as of standard output.
     stderr: String = |output| output.stderr.clone();
     /// The lines of standard output.
     lines: rhai::Array = |output| output.stdout.lines().map(|line| Dynamic::from(line.to_owned())).collect();
@@ -50,9 +51,9 @@ value! { Process, "Process", "A program in the background. It ends with the lab 
     alive: bool = |process| process.ended().is_none();
     /// Its exit code; `()` while it runs.
     code: Option<INT> = |process| process.ended().map(|ended| INT::from(ended.code));
-    /// What it wrote to standard output so far (the last MiB).
+    /// What it wrote to standard output so far. Of more than 1 MiB the middle is cut, as in an `Output`.
     stdout: String = |process| process.output().0;
-    /// What it wrote to standard error so far (the last MiB).
+    /// What it wrote to standard error so far. Of more than 1 MiB the middle is cut.
     stderr: String = |process| process.output().1;
 }
 
@@ -115,7 +116,7 @@ bindings! {
     ///
     /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] COMMAND`. A string is split into words as a shell does it, but
     /// no shell runs; an array is taken word by word. In a namespace the program sees that namespace's `/sys`, as after
-    /// `ip netns exec`.
+    /// `ip netns exec`. The error of a program that is killed after its time has what it wrote as `stdout` and `stderr`.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

@@ -1,4 +1,4 @@
-//! What scripts need besides the network: waiting, and errors as values.
+//! What scripts need besides the network: waiting, errors as values, the memory budget.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,16 @@ use super::core::options::WaitOptions;
 use super::core::prelude::*;
 use super::core::register::Family;
 use super::core::script_error::ScriptError;
+use super::core::written::Size;
 use crate::catalog::{Changes, Parameter};
 use crate::error::{Error, Kind, Result};
+use crate::exec::memory;
 use crate::lab::Lab;
 use crate::notation;
 
 const CLOSURE: Parameter = parameter::<FnPtr>("f");
 
-/// These call closures of the script, so they are written out instead of by `bindings!`.
+/// Most of them call closures of the script, so they are written out instead of by `bindings!`.
 pub(super) const FAMILY: Family = Family {
     name: "script",
     types: &[],
@@ -106,6 +108,34 @@ wait_until(|| p.stdout.contains("ready"), #{timeout: "5s"});
                 let limit = call.argument::<Opts<WaitOptions>>("opts")?.0.0;
                 call.finish()?;
                 wait_until(call, &function, limit)
+            },
+        },
+        Binding {
+            name: "memory",
+            doc: r#"Sets how much memory the script may use, or just returns that: a number of bytes.
+
+A script that needs more ends with an error, which no `catch` stops. A single step that needs more than four times as
+much ends nslab with status 71. 512 MiB unless nslab was started with `--memory`. Programs do not count.
+
+No equivalent command: it is about nslab itself.
+
+```rhai
+check memory() == 512 * 1024 * 1024;
+memory("1g");
+check memory() == 1024 * 1024 * 1024;
+```
+"#,
+            parameters: &[parameter::<Option<Size>>("size")],
+            returns: "int",
+            needs: &[],
+            changes: Changes::Nothing,
+            call: |call| {
+                let size = call.argument::<Option<Size>>("size")?;
+                call.finish()?;
+                if let Some(Size(bytes)) = size {
+                    memory::change_budget(bytes)?;
+                }
+                Ok(INT::try_from(memory::budget()).unwrap_or(INT::MAX).out())
             },
         },
     ],

@@ -1,5 +1,6 @@
 //! A short-lived thread enters a namespace, opens a descriptor there, returns it, and ends.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::thread;
 
@@ -20,9 +21,21 @@ pub(crate) fn on_a_thread<T: Send>(open: impl FnOnce() -> Result<T> + Send) -> R
             .name("hop".into())
             .stack_size(256 << 10)
             .spawn_scoped(scope, open)
-            .map_err(|e| Error::io("start a thread", &e))?;
+            .map_err(|e| thread_error("start a thread", &e))?;
         thread.join().unwrap_or_else(|_| Err(Error::plain(Kind::Bug, "panic while opening in a namespace")))
     })
+}
+
+/// The error of a thread that could not be started, with a hint at the limits.
+#[must_use]
+pub fn thread_error(op: &str, error: &io::Error) -> Error {
+    let error = Error::io(op, error);
+    match error.errno {
+        Some(Errno::EAGAIN | Errno::ENOMEM) => {
+            error.hint("a limit is reached: of threads (`ulimit -u`, `pids.max` of the cgroup) or memory (`ulimit -v`)")
+        }
+        _ => error,
+    }
 }
 
 /// Runs `open` inside the network namespace `ns`.
@@ -51,11 +64,15 @@ pub(crate) fn unshare(kinds: CloneFlags) -> Result<()> {
 
 /// The error of a refused `unshare`, with a hint.
 pub(crate) fn unshare_error(errno: Errno) -> Error {
-    let error = Error::sys("make a namespace", errno);
-    match errno {
+    with_limits(Error::sys("make a namespace", errno))
+}
+
+/// The error of a refused namespace, with a hint at the limit or the rule that forbids it.
+pub(crate) fn with_limits(error: Error) -> Error {
+    match error.errno {
         // kernel/ucount.c: the user's count of namespaces, not the disk.
-        Errno::ENOSPC => error.hint("the limit of /proc/sys/user/max_*_namespaces is reached: delete some"),
-        Errno::EPERM => error.hint("run `nslab doctor`: it names what forbids it"),
+        Some(Errno::ENOSPC) => error.hint("the limit of /proc/sys/user/max_*_namespaces is reached: delete some"),
+        Some(Errno::EPERM) => error.hint("run `nslab doctor`: it names what forbids it"),
         _ => error,
     }
 }

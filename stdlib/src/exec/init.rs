@@ -1,12 +1,15 @@
 //! The first process of a sandbox (`unshare`): makes the namespaces that a thread cannot make, then reaps.
 //!
 //! It is nslab itself, executed again under another name, so all of it is ordinary single-threaded code. It writes one
-//! line a step to standard output (`map`, `ready`, or an error number), and exits at the end of its standard input.
+//! line a step to standard output (`map`, `ready`, or an error number with the operation), and exits at the end of its
+//! standard input.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +26,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The name under which nslab is executed again.
 const NAME: &str = "nslab-init";
+
+/// How long a first process may take to make its namespaces. A busy machine takes milliseconds.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running first process. Dropping it kills the process, and with it everything in its pid namespace.
 pub(crate) struct Init {
@@ -44,14 +50,16 @@ impl Init {
             return Err(Error::plain(Kind::Bug, "the sandbox's first process has no pipes"));
         };
         let mut init = Self { child, life };
-        for line in BufReader::new(reports).lines() {
-            match line.map_err(|e| Error::io("read from the sandbox's first process", &e))?.as_str() {
+        let mut reports = File::from(OwnedFd::from(reports));
+        let end = Instant::now() + START_LIMIT;
+        loop {
+            match line(&mut reports, end)?.as_str() {
                 "map" => init.map()?,
                 "ready" => return Ok(init),
-                other => return Err(hop::unshare_error(other.parse().map_or(Errno::UnknownErrno, Errno::from_raw))),
+                "" => return Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready")),
+                other => return Err(reported(other)),
             }
         }
-        Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready"))
     }
 
     /// Its PID.
@@ -65,10 +73,38 @@ impl Init {
     }
 }
 
+/// The error that a first process reported: its number and the operation.
+fn reported(line: &str) -> Error {
+    let (number, op) = line.split_once(' ').unwrap_or((line, "make a namespace"));
+    let errno = number.parse().map_or(Errno::UnknownErrno, Errno::from_raw);
+    hop::with_limits(Error::sys(op, errno))
+}
+
+/// Reads one line, without its end; an empty one at the end of the file.
+fn line(reports: &mut File, end: Instant) -> Result<String> {
+    let failed = |e| Error::io("read from the sandbox's first process", &e);
+    let mut text = String::new();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(reports.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(Error::plain(Kind::Timeout, "the sandbox's first process is not ready in time")),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(failed(errno.into())),
+            Ok(_) => {}
+        }
+        let mut byte = [0u8];
+        match reports.read(&mut byte).map_err(failed)? {
+            0 => return Ok(text),
+            _ if byte == *b"\n" => return Ok(text),
+            _ => text.push(char::from(byte[0])),
+        }
+    }
+}
+
 impl Drop for Init {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        super::spawn::end(&mut self.child);
     }
 }
 
@@ -84,21 +120,22 @@ fn command(kinds: &str) -> Command {
 /// `main` calls it before anything else.
 #[must_use]
 pub fn main_of_init() -> Option<u8> {
-    let mut args = std::env::args();
-    if args.next().as_deref() != Some(NAME) {
+    let mut args = std::env::args_os();
+    if args.next().is_none_or(|name| name != NAME) {
         return None;
     }
     let _ = nix::sys::prctl::set_name(c"nslab-init"); // else every list of processes calls it `exe`
-    let kinds: Result<Vec<NsKind>> = args.next().unwrap_or_default().split(',').map(NsKind::parse).collect();
-    let done = kinds.and_then(|kinds| make(&kinds));
-    match done {
-        Ok(()) => {
+    let kinds = args.next().unwrap_or_default().into_string().unwrap_or_default();
+    let kinds: Result<Vec<NsKind>> = kinds.split(',').map(NsKind::parse).collect();
+    match kinds.and_then(|kinds| make(&kinds)).and_then(|()| ends_of_children()) {
+        Ok(events) => {
             report("ready");
-            live();
+            live(&events);
             Some(0)
         }
         Err(error) => {
-            report(&(error.errno.unwrap_or(Errno::UnknownErrno) as i32).to_string());
+            let errno = error.errno.unwrap_or(Errno::UnknownErrno) as i32;
+            report(&format!("{errno} {}", error.what()));
             Some(1)
         }
     }
@@ -120,14 +157,14 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     if has(NsKind::Mount) && has(NsKind::Pid) {
         // Before the user namespace: inside it the kernel refuses a new /proc while mounts below the old one are locked
         // (fs/namespace.c, `mount_too_revealing`).
-        let guarded = mounts::is_read_only("/proc/sys");
+        let guarded = mounts::is_read_only("/proc/sys")?;
         mounts::proc()?;
         if guarded {
             mounts::protect_proc()?;
         }
     }
     let sys = has(NsKind::Mount) && has(NsKind::Net);
-    let sys_is_guarded = if sys { mounts::unguard_sys() } else { false };
+    let sys_is_guarded = if sys { mounts::unguard_sys()? } else { false };
     if has(NsKind::User) {
         unshare(CloneFlags::CLONE_NEWUSER)?;
         report("map");
@@ -150,12 +187,17 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     Ok(())
 }
 
-/// Reaps until the end of standard input.
-fn live() {
+/// A descriptor that is readable when a child has ended.
+fn ends_of_children() -> Result<SignalFd> {
+    let failed = |e| Error::sys("watch the ends of processes", e);
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    let _ = signals.thread_block();
-    let Ok(events) = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC) else { return };
+    signals.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed)
+}
+
+/// Reaps until the end of standard input.
+fn live(events: &SignalFd) {
     let stdin = io::stdin();
     loop {
         let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];

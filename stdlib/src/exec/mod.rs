@@ -2,65 +2,66 @@
 //!
 //! * A socket stays in the namespace in which it was opened. A short-lived thread ([`hop`]) enters the namespace, opens
 //!   the socket, and ends: no thread switches back, and no pooled thread can be in the wrong namespace.
-//! * One current-thread tokio runtime drives all open sockets from outside. Every wait has a deadline, and Ctrl-C ends
+//! * The thread of a script drives all open sockets from outside ([`wait`]). Every wait has a deadline, and Ctrl-C ends
 //!   it.
 //! * A process enters its namespaces in the thread that starts it, or in the child ([`spawn`]).
 //! * [`boot`] makes the lab itself.
 
-use std::future::Future;
 use std::iter;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::error::{Error, Kind, Result};
 
 pub mod boot;
+pub mod directory;
 pub mod handle;
 pub(crate) mod hop;
 pub(crate) mod init;
+pub mod memory;
 pub(crate) mod mounts;
 mod netns;
 pub(crate) mod spawn;
 pub(crate) mod sys;
+pub(crate) mod wait;
 
+pub use hop::thread_error;
 pub use init::main_of_init;
+pub(crate) use wait::readable;
 
 /// Waits for sockets and processes; every wait has a deadline and can be interrupted.
 pub struct Executor {
-    runtime: Runtime,
     interrupted: AtomicBool,
-    wake: watch::Sender<()>,
+    /// Readable after an interrupt: it wakes each thread that waits.
+    wake: EventFd,
 }
 
 impl Executor {
-    /// Makes the runtime.
+    /// Makes one.
     ///
     /// # Errors
     /// When no descriptor is left.
     pub fn new() -> Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|e| Error::io("make the runtime", &e))?;
-        Ok(Self { runtime, interrupted: AtomicBool::new(false), wake: watch::Sender::new(()) })
+        let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let wake = wake.map_err(|e| Error::sys("make a descriptor for interrupts", e))?;
+        Ok(Self { interrupted: AtomicBool::new(false), wake })
     }
 
     /// Ends the current wait and every later one, until [`Executor::resume`].
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
-        self.wake.send_replace(());
+        let _ = self.wake.write(1); // it fails only when the counter is full: then it is readable
     }
 
     /// Clears an interrupt. The REPL calls it before each line.
     pub fn resume(&self) {
         self.interrupted.store(false, Ordering::Release);
+        let _ = self.wake.read(); // it fails when there was no interrupt
     }
 
     /// Whether Ctrl-C was pressed.
@@ -83,24 +84,22 @@ impl Executor {
     /// What `work` returns, `Timeout` or `Interrupted`.
     pub(crate) fn block_on<T>(&self, deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.check()?;
+        let end = Instant::now().checked_add(deadline);
         let mut work = pin!(work);
-        let _inside = self.runtime.enter();
-        // The kernel has usually answered already: then neither timers nor the event loop are needed.
-        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return done;
-        }
-        let mut wake = self.wake.subscribe();
-        self.check()?; // an interrupt before `subscribe` does not wake the select below
-        self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                done = work => done,
-                _ = wake.changed() => Err(interrupted()),
-                () = tokio::time::sleep(deadline) => {
-                    Err(Error::plain(Kind::Timeout, format!("no answer within {deadline:?}")))
-                }
+        let mut round = wait::Round::default();
+        loop {
+            // The kernel has usually answered already: then nothing is waited for.
+            if let Poll::Ready(done) = round.poll(work.as_mut()) {
+                return done;
             }
-        })
+            self.check()?;
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return Err(Error::plain(Kind::Timeout, format!("no answer within {deadline:?}")));
+            }
+            if round.wait(self.wake.as_fd(), end) && !self.is_interrupted() {
+                let _ = self.wake.read(); // left over from an interrupt that `resume` cleared meanwhile
+            }
+        }
     }
 
     /// Waits for `duration`, or until Ctrl-C.
@@ -108,11 +107,8 @@ impl Executor {
     /// # Errors
     /// `Interrupted`.
     pub fn sleep(&self, duration: Duration) -> Result<()> {
-        let forever = duration + Duration::from_secs(1);
-        self.block_on(forever, async {
-            tokio::time::sleep(duration).await;
-            Ok(())
-        })
+        let forever = duration.saturating_add(Duration::from_secs(1));
+        self.block_on(forever, wait::sleep(duration))
     }
 
     /// Calls `ask` until it returns a value: at once, then after pauses that double from `first` to `longest`. Returns
@@ -149,11 +145,6 @@ fn pauses(first: Duration, longest: Duration) -> impl Iterator<Item = Duration> 
 
 fn interrupted() -> Error {
     Error::plain(Kind::Interrupted, "interrupted")
-}
-
-/// Waits until `fd` is readable.
-pub(crate) async fn readable(fd: BorrowedFd<'_>, op: &str) -> Result<()> {
-    sys::readable(fd).await.map_err(|e| Error::io(op, &e))
 }
 
 /// Sends a signal to the process behind a pidfd.

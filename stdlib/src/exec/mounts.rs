@@ -40,18 +40,18 @@ pub(crate) fn proc() -> Result<()> {
 
 /// Mounts a `/sys` that shows the network namespace of the caller.
 pub(crate) fn sys() -> Result<()> {
-    sys_like(is_read_only("/sys"))
+    sys_like(is_read_only("/sys")?)
 }
 
 /// Prepares the caller's mount namespace for a new user namespace, which will mount its `/sys` with [`sys_like`]: the
 /// kernel refuses that while a locked mount covers a part of `/sys`. Returns whether `/sys` was guarded.
-pub(crate) fn unguard_sys() -> bool {
-    let guarded = is_read_only("/sys");
+pub(crate) fn unguard_sys() -> Result<bool> {
+    let guarded = is_read_only("/sys")?;
     if guarded {
         let _ = super::sys::unmount(Path::new(LINKS));
         let _ = mount("none", "/sys", "none", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | PLAIN);
     }
-    guarded
+    Ok(guarded)
 }
 
 /// As [`sys()`]; read-only but for the links if `guarded`.
@@ -68,8 +68,14 @@ pub(crate) fn sys_like(guarded: bool) -> Result<()> {
 }
 
 /// Whether the mount at `path` is read-only.
-pub(crate) fn is_read_only(path: &str) -> bool {
-    statvfs(path).is_ok_and(|s| s.flags().contains(FsFlags::ST_RDONLY))
+pub(crate) fn is_read_only(path: &str) -> Result<bool> {
+    let read = statvfs(path).map_err(|e| Error::sys(format!("read the mount flags of `{path}`"), e))?;
+    Ok(read.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Whether there is a file at `path`. A file that is not seen would stay unprotected.
+fn exists(path: &str) -> Result<bool> {
+    Path::new(path).try_exists().map_err(|e| Error::io(format!("look for `{path}`"), &e))
 }
 
 /// Mounts the lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it.
@@ -134,7 +140,7 @@ const OWN: [&str; 16] = [
 /// files are those that containers guard too.
 pub(crate) fn protect_proc() -> Result<()> {
     for path in ["/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"] {
-        if Path::new(path).exists() {
+        if exists(path)? {
             bind(path)?;
             read_only(path)?;
         }
@@ -143,7 +149,7 @@ pub(crate) fn protect_proc() -> Result<()> {
     bind(root)?;
     for name in OWN {
         let path = format!("{root}/{name}");
-        if Path::new(&path).exists() {
+        if exists(&path)? {
             bind(&path)?;
         }
     }

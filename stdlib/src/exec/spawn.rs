@@ -1,11 +1,12 @@
 //! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
 
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
@@ -20,6 +21,9 @@ use crate::error::{Error, Result};
 /// The search path if `PATH` is not set.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// How long the kernel may take to end a killed process.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
 /// The standard streams of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
@@ -30,6 +34,9 @@ pub(crate) enum Streams {
 }
 
 /// A started process. The pidfd names it even after its PID is reused.
+///
+/// Dropping one that has not been waited for ends it, so no error leaves a process behind. A process that is not reaped
+/// keeps its pid namespace alive.
 pub(crate) struct Started {
     /// Its pipes, and the handle that waits for it.
     pub child: Child,
@@ -38,11 +45,13 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Kills the process and its process group. Call it before the process is waited for, when its PID can be reused.
-    pub(crate) fn kill_group(&self) {
+    /// Kills the process and its process group, and reaps it. The process must not have been waited for: its PID may be
+    /// another's.
+    fn end(&mut self) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
         }
+        end(&mut self.child);
     }
 
     /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
@@ -60,6 +69,26 @@ impl Started {
                 Err(errno) => return Err(errno),
             }
         }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
+
+/// Kills `child`, which may have left its process group, and reaps it. A process that the kernel does not end in time,
+/// as one that waits for a dead disk, stays behind: the lab's first process reaps it.
+pub(crate) fn end(child: &mut Child) {
+    let _ = child.kill();
+    let end = Instant::now() + KILL_LIMIT;
+    let mut pause = Duration::from_micros(50);
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
     }
 }
 
@@ -96,10 +125,16 @@ pub(crate) fn spawn(
         if !in_child.is_empty() {
             sys::enter_in_child(&mut command, in_child);
         }
-        let child = command.spawn().map_err(|e| Error::io(op(), &e))?;
+        let mut child = command.spawn().map_err(|e| Error::io(op(), &e))?;
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-        let pidfd = sys::pidfd_open(pid).map_err(|e| Error::sys(op(), e))?;
-        Ok(Started { child, pidfd })
+        match sys::pidfd_open(pid) {
+            Ok(pidfd) => Ok(Started { child, pidfd }),
+            Err(errno) => {
+                end(&mut child);
+                Err(Error::sys(op(), errno)
+                    .hint("the kernel, or a seccomp filter as in a container, refuses pidfd_open(2)"))
+            }
+        }
     })
 }
 
@@ -195,11 +230,6 @@ pub(crate) fn make(kinds: &[NsKind]) -> Result<(Vec<NsHandle>, Option<super::ini
         open_all("thread-self")
     })?;
     Ok((handles, None))
-}
-
-/// Whether an error means that a process has ended.
-pub(crate) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT))
 }
 
 /// Refuses a list of types that is empty or has one twice: a process is in one namespace of each type.

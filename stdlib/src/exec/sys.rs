@@ -6,14 +6,13 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 type Sys<T> = Result<T, Errno>;
 
@@ -43,6 +42,12 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Writes to standard error, once and without a buffer: there may be no memory.
+pub(crate) fn write_error(text: &[u8]) {
+    // SAFETY: the pointer and the length are those of a live slice. The result is the end of the process in any case.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
 /// Moves the calling thread into a namespace of any type. The thread must end soon.
 pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
     nix::sched::setns(ns, CloneFlags::empty())
@@ -69,12 +74,14 @@ pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
     nix::mount::umount2(target, MntFlags::MNT_DETACH)
 }
 
-/// Waits until `fd` is readable, on the executor's runtime.
-pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the borrow keeps the descriptor open for as long as the registration lives, which is this function.
-    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
-    watched.readable().await?.clear_ready();
-    Ok(())
+/// `ppoll(2)`, with the signal mask as it is. Without `timeout` it waits until a descriptor is ready.
+pub(crate) fn poll(descriptors: &mut [libc::pollfd], timeout: Option<Duration>) -> Sys<()> {
+    let timeout = timeout.map(nix::sys::time::TimeSpec::from_duration);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), |timeout| std::ptr::from_ref(timeout.as_ref()));
+    let count = descriptors.len() as libc::nfds_t;
+    // SAFETY: pointer and count are those of a live slice. A descriptor that is closed meanwhile is reported in its
+    // entry; the kernel accesses no other memory than the entries and the timeout.
+    Errno::result(unsafe { libc::ppoll(descriptors.as_mut_ptr(), count, timeout, std::ptr::null()) }).map(drop)
 }
 
 /// `pidfd_open(2)`: a descriptor that names the process even after its PID is reused.

@@ -199,17 +199,16 @@ impl Link {
         if !has_peer {
             return Ok(());
         }
-        self.peer(guard.lab()).map_or(Ok(()), |peer| {
-            // The end that was opened first gets its carrier only now. If it is gone, there is nothing to wait for.
-            let at = peer.at();
-            match (at.ns.net(), at.index) {
-                (Ok(net), Some(index)) => {
-                    net.wait_usable(index)?;
-                    net.forget_unresolved(&permit, Some(index)).map(drop)
-                }
-                _ => Ok(()),
+        let Some(peer) = self.peer(guard.lab())? else { return Ok(()) };
+        // The end that was opened first gets its carrier only now. If it is gone, there is nothing to wait for.
+        let at = peer.at();
+        match (at.ns.net(), at.index) {
+            (Ok(net), Some(index)) => {
+                net.wait_usable(index)?;
+                net.forget_unresolved(&permit, Some(index)).map(drop)
             }
-        })
+            _ => Ok(()),
+        }
     }
 
     /// Sets it down.
@@ -220,7 +219,7 @@ impl Link {
         let op = || format!("set down link `{}`", self.name());
         self.guarded(guard, LinkChange::Down, op, |permit| self.change(permit, Change::Down, op))?;
         // Both ends change their state now: else a list could still show the other one UP.
-        let peer = self.peer(guard.lab());
+        let peer = self.peer(guard.lab())?;
         [self].into_iter().chain(&peer).for_each(|end| drop(end.with_index(op, Net::run_link_watch)));
         Ok(())
     }
@@ -357,31 +356,37 @@ impl Link {
     }
 
     /// The other end of a veth pair, if it is in a namespace that the lab has a handle of.
-    #[must_use]
-    pub fn peer(&self, lab: &Lab) -> Option<Self> {
+    ///
+    /// # Errors
+    /// If the link is gone, or the kernel's.
+    pub fn peer(&self, lab: &Lab) -> Result<Option<Self>> {
         if let Some(peer) = self.0.peer.get().and_then(Weak::upgrade) {
-            return Some(Self(peer));
+            return Ok(Some(Self(peer)));
         }
-        let info = self.info().ok()?;
-        self.elsewhere(lab, info.netnsid, info.peer_index?)
+        let info = self.info()?;
+        info.peer_index.map_or(Ok(None), |index| self.elsewhere(lab, info.netnsid, index))
     }
 
     /// The link below it, if it is in a namespace that the lab has a handle of.
-    #[must_use]
-    pub fn lower(&self, lab: &Lab) -> Option<Self> {
-        let info = self.info().ok()?;
-        self.elsewhere(lab, info.netnsid, info.lower_index?)
+    ///
+    /// # Errors
+    /// If the link is gone, or the kernel's.
+    pub fn lower(&self, lab: &Lab) -> Result<Option<Self>> {
+        let info = self.info()?;
+        info.lower_index.map_or(Ok(None), |index| self.elsewhere(lab, info.netnsid, index))
     }
 
     /// The link with the index `index` in the namespace that this link's namespace knows by `netnsid`.
-    fn elsewhere(&self, lab: &Lab, netnsid: Option<i32>, index: u32) -> Option<Self> {
+    fn elsewhere(&self, lab: &Lab, netnsid: Option<i32>, index: u32) -> Result<Option<Self>> {
         let here = self.ns();
         let ns = match netnsid {
             Some(id) => lab.by_id(&here, id)?,
-            None => here,
+            None => Some(here),
         };
-        let link = ns.net().ok()?.find_link(Which::Index(index)).ok()??;
-        Some(Self::numbered(&ns, IfName::from_kernel(&link.name), Some(index)))
+        let Some(ns) = ns else { return Ok(None) };
+        let Ok(net) = ns.net() else { return Ok(None) }; // deleted meanwhile
+        let link = net.find_link(Which::Index(index))?;
+        Ok(link.map(|link| Self::numbered(&ns, IfName::from_kernel(&link.name), Some(index))))
     }
 
     /// Whether both name the same link.

@@ -13,7 +13,7 @@ use super::netns::{self, NetNs, Origin};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::exec::mounts::{self, NETNS_DIR};
-use crate::exec::{hop, sys};
+use crate::exec::{directory, hop, sys};
 use crate::name::{NsName, printable};
 use crate::net::Net;
 use crate::net::connection::Connection;
@@ -92,8 +92,7 @@ impl Guard {
         if let Some(name) = ns.name() {
             let file = path_of(name);
             // Only if the name is still that of this namespace; another program may have deleted and created it again.
-            let same = NsHandle::open(NsKind::Net, &file).is_ok_and(|named| named.is(net.handle()));
-            if same {
+            if is_name_of(&file, net.handle())? {
                 remove_name(&file).map_err(|e| e.within(ns.label()))?;
             }
             if let Some(journal) = self.lab().journal() {
@@ -131,7 +130,8 @@ impl Lab {
             return Ok(Some(true));
         }
         // Another namespace may have got the id since.
-        Ok(Some(self.by_id(self.root(), id).is_some_and(|other| other.unique_id() != ns.unique_id())))
+        let other = self.by_id(self.root(), id)?.and_then(|other| other.unique_id());
+        Ok(Some(matches!((other, ns.unique_id()), (Some(other), Some(own)) if other != own)))
     }
 }
 
@@ -162,10 +162,8 @@ impl Lab {
     /// # Errors
     /// When the directory cannot be read.
     pub fn netns_names(&self) -> Result<BTreeSet<String>> {
-        match fs::read_dir(NETNS_DIR) {
-            Ok(entries) => {
-                Ok(entries.filter_map(Result::ok).map(|e| e.file_name().to_string_lossy().into_owned()).collect())
-            }
+        match directory::names(Path::new(NETNS_DIR)) {
+            Ok(names) => Ok(names.iter().map(|name| directory::text(name)).collect()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
             Err(error) => Err(Error::io(format!("list `{NETNS_DIR}`"), &error)),
         }
@@ -175,6 +173,15 @@ impl Lab {
 /// The file of a name.
 pub(crate) fn path_of(name: &NsName) -> PathBuf {
     Path::new(NETNS_DIR).join(name.as_str())
+}
+
+/// Whether `file` is a name of the namespace: another program may have removed it, or left a plain file.
+fn is_name_of(file: &Path, ns: &NsHandle) -> Result<bool> {
+    match NsHandle::open(NsKind::Net, file) {
+        Ok(named) => Ok(named.is(ns)),
+        Err(error) if matches!(error.errno, Some(Errno::ENOENT | Errno::EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Unmounts and removes the file of a name. Unlinking drops copies of the mount in other mount namespaces too

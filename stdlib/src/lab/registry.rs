@@ -2,6 +2,8 @@
 
 use std::sync::PoisonError;
 
+use nix::errno::Errno;
+
 use super::netns::{self, NetNs, Origin};
 use super::{Lab, Process};
 use crate::error::Result;
@@ -43,13 +45,18 @@ impl Lab {
     }
 
     /// The namespace that `viewer` knows by the id `netnsid`, among those that the lab has handles of.
-    pub(crate) fn by_id(&self, viewer: &NetNs, netnsid: i32) -> Option<NetNs> {
-        let viewer = viewer.net().ok()?;
-        let is = |ns: &NetNs| ns.net().is_ok_and(|net| viewer.id_of(&net).is_ok_and(|id| id == Some(netnsid)));
-        if is(&self.root) {
-            return Some(self.root.clone());
+    ///
+    /// # Errors
+    /// `Gone` if `viewer` was deleted, or the kernel's.
+    pub(crate) fn by_id(&self, viewer: &NetNs, netnsid: i32) -> Result<Option<NetNs>> {
+        let viewer = viewer.net()?;
+        for ns in self.known() {
+            let Ok(net) = ns.net() else { continue }; // deleted meanwhile
+            if viewer.id_of(&net)? == Some(netnsid) {
+                return Ok(Some(ns));
+            }
         }
-        self.find(is)
+        Ok(None)
     }
 
     /// The root and every namespace of which a handle is open.
@@ -67,7 +74,14 @@ impl Lab {
     pub fn all(&self) -> Result<Vec<NetNs>> {
         let named = self.netns_names()?;
         let mut all = vec![self.root.clone()];
-        all.extend(named.iter().filter_map(|name| NsName::new(name).and_then(|name| self.open_netns(&name)).ok()));
+        for name in &named {
+            match NsName::new(name).and_then(|name| self.open_netns(&name)) {
+                Ok(ns) => all.push(ns),
+                // The name of another program that nslab does not accept, a plain file, or deleted meanwhile.
+                Err(error) if matches!(error.errno, None | Some(Errno::ENOENT | Errno::EINVAL)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         for ns in self.known() {
             if !all.iter().any(|known| known.is(&ns)) {
                 all.push(ns);

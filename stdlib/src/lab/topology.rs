@@ -1,5 +1,6 @@
 //! The topology of a lab as a value: its namespaces, their links and addresses, and what each link is connected to.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -73,8 +74,14 @@ impl Topology {
                 Err(error) => return Err(error),
             }
         }
-        connect(&mut nodes, |viewer, other| nets[viewer].knows(&nets[other]));
-        Ok(Self { nodes })
+        let failed = OnceCell::new();
+        connect(&mut nodes, |viewer, other| {
+            nets[viewer].id_of(&nets[other]).unwrap_or_else(|error| {
+                let _ = failed.set(error);
+                None
+            })
+        });
+        failed.into_inner().map_or(Ok(Self { nodes }), Err)
     }
 
     /// The node and the link at `end`, if the topology has them.
@@ -98,12 +105,16 @@ impl Lab {
         let mut seen: BTreeSet<u64> = self.all()?.iter().map(|ns| ns.inode().ino).collect();
         let mut spaces = Vec::new();
         for pid in crate::ns::pids()? {
-            let Some(inode) = crate::ns::inode(pid, NsKind::Net) else { continue };
+            let Some(inode) = crate::ns::inode(pid, NsKind::Net)? else { continue };
             if !seen.insert(inode) {
                 continue;
             }
-            // The process may have ended meanwhile, or be another user's.
-            let Ok(handle) = crate::ns::open(pid, NsKind::Net) else { continue };
+            let handle = match crate::ns::open(pid, NsKind::Net) {
+                Ok(handle) => handle,
+                // The process has ended meanwhile, or is another user's.
+                Err(error) if matches!(error.kind, Kind::NotFound | Kind::Permission) => continue,
+                Err(error) => return Err(error),
+            };
             let mut holders = holders::of(handle.inode(), handle.unique_id())?;
             holders.retain(|holder| holder.pid != std::process::id()); // the handle itself
             let label = super::netns::label(None, &handle);

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use netlink_packet_core::{
     ErrorMessage, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_EXCL,
@@ -20,7 +21,7 @@ use nix::errno::Errno;
 
 use super::permit::Permit;
 use crate::error::{Error, Kind, Result};
-use crate::exec::readable;
+use crate::exec::wait::{readable, sleep};
 
 /// How often an interrupted dump is repeated.
 const DUMP_TRIES: u32 = 20;
@@ -166,7 +167,7 @@ impl Connection {
             if let Some(replies) = replies? {
                 return Ok(replies);
             }
-            tokio::task::yield_now().await; // others are changing what we list: let them
+            sleep(Duration::ZERO).await.map_err(waited)?; // others are changing what we list: let them
         }
         Err(Refusal { errno: Errno::EINTR, text: Some("the list changed while it was read, each time".into()) })
     }
@@ -232,10 +233,7 @@ impl Connection {
                 }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    readable(self.as_fd(), "wait for the kernel").await.map_err(|e| Refusal {
-                        errno: e.errno.unwrap_or(Errno::EIO),
-                        text: e.detail.map(String::from),
-                    })?;
+                    readable(self.as_fd(), "wait for the kernel").await.map_err(waited)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -268,15 +266,17 @@ impl Monitor {
         open().map(Self).map_err(|e: io::Error| Error::io("open a netlink socket", &e))
     }
 
-    /// Discards what has arrived, an overrun too: the caller reads the state again.
+    /// Discards what has arrived, and one overrun: the caller reads the state again. What is left makes the socket
+    /// readable again.
     pub(crate) fn drain(&self) {
         let mut buffer = Vec::with_capacity(64 << 10);
+        let mut overrun = false;
         loop {
             buffer.clear();
             match self.0.recv(&mut buffer, 0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => return,
-                _ => {}
+                Ok(_) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) && !overrun => overrun = true,
+                Err(_) => return,
             }
         }
     }
@@ -286,6 +286,11 @@ impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// The refusal of a wait that failed.
+fn waited(error: Error) -> Refusal {
+    Refusal { errno: error.errno.unwrap_or(Errno::EIO), text: error.detail.map(String::from) }
 }
 
 fn undecodable(why: &str) -> Refusal {

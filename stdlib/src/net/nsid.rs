@@ -49,12 +49,6 @@ impl Net {
             Err(refusal) => Err(refusal.into_error(format!("look up the id {id}")).within(self.label())),
         }
     }
-
-    /// As [`Net::id_of`], where an error is as good as no id.
-    #[must_use]
-    pub fn knows(&self, other: &Self) -> Option<i32> {
-        self.id_of(other).ok().flatten()
-    }
 }
 
 fn fd_of(other: &Net) -> NsidMessage {

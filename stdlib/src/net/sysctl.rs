@@ -1,6 +1,7 @@
 //! Sysctls below `/proc/sys/net`, in the namespace's own copy.
 
 use std::cmp::Reverse;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use nix::errno::Errno;
 
 use super::Net;
 use super::permit::Permit;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::exec::directory;
 use crate::name::short;
 
 /// A key with a link's name as it is typed: `net.ipv4.conf.eth0.100.forwarding` means the link `eth0.100`, whose dot
@@ -56,13 +58,15 @@ impl Net {
         let path = file(directory).unwrap_or_else(|_| PathBuf::from("/proc/sys/net"));
         let shown = if path.ends_with("net") { "net" } else { directory };
         self.open(|| {
-            let entries = fs::read_dir(&path).map_err(|e| Error::io(format!("list `{}`", path.display()), &e))?;
-            let names = entries.filter_map(std::result::Result::ok).map(|entry| {
-                let dot = if entry.path().is_dir() { "." } else { "" };
-                // As in sysctl(8), a dot inside a name is written as a slash.
-                format!("{shown}.{}{dot}", entry.file_name().to_string_lossy().replace('.', "/"))
+            let listed = directory::names(&path).and_then(|names| {
+                let name = |name: &OsString| {
+                    let dot = if fs::metadata(path.join(name))?.is_dir() { "." } else { "" };
+                    // As in sysctl(8), a dot inside a name is written as a slash.
+                    Ok(format!("{shown}.{}{dot}", directory::text(name).replace('.', "/")))
+                };
+                names.iter().map(name).collect()
             });
-            Ok(names.collect())
+            listed.map_err(|e| Error::io(format!("list `{}`", path.display()), &e))
         })
     }
 
@@ -96,15 +100,21 @@ impl Net {
             return Ok(self.sysctl(pattern).map(|value| (pattern.to_owned(), value)).into_iter().collect());
         };
         let path = file(directory)?;
-        let names = self.open(|| match fs::read_dir(path) {
-            Ok(entries) => {
-                Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>())
-            }
+        let names = self.open(|| match directory::names(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()), // the link has none
-            Err(error) => Err(Error::io(format!("list `{directory}`"), &error)),
+            names => names.map_err(|error| Error::io(format!("list `{directory}`"), &error)),
         })?;
-        let keys = names.iter().map(|name| format!("{directory}.{}{rest}", name.replace('.', "/")));
-        Ok(keys.filter_map(|key| self.sysctl(&key).ok().map(|value| (key, value))).collect())
+        let mut sysctls = Vec::new();
+        for name in names.iter().filter_map(|name| name.to_str()) {
+            let key = format!("{directory}.{}{rest}", name.replace('.', "/"));
+            match self.sysctl(&key) {
+                Ok(value) => sysctls.push((key, value)),
+                Err(error) if error.kind == Kind::NotFound => {} // the link is gone, or has no such sysctl
+                Err(error) if error.errno == Some(Errno::EIO) => {} // no value yet (addrconf_sysctl_stable_secret)
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sysctls)
     }
 
     /// Writes a sysctl and returns its new value. Like `sysctl -w KEY=VALUE`.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{inode_of, pids};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::exec::directory::{self, if_visible};
 use crate::exec::handle::{NsHandle, NsInode, NsKind};
-use crate::exec::spawn::is_gone;
 use crate::name::printable;
 
 /// How a holder keeps a namespace alive.
@@ -69,78 +70,85 @@ impl fmt::Display for Holder {
 /// # Errors
 /// If `/proc` cannot be read.
 pub fn of(inode: NsInode, id: Option<u64>) -> Result<Vec<Holder>> {
-    let target = inode.ino;
-    let same = |path: &Path| match (id, NsHandle::open(NsKind::Net, path)) {
-        (Some(id), Ok(handle)) => handle.unique_id() == Some(id),
-        _ => true, // it may not be opened, or the kernel has no such ids: the inode decides
-    };
     let mut holders = BTreeSet::new();
     let mut mounts = BTreeSet::new();
     for pid in pids()? {
         let process = PathBuf::from(format!("/proc/{pid}"));
-        let command = || fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned();
-        let hold = |how, detail: String| Holder { how, pid, command: command(), detail };
-        // A thread can be in another namespace than its process. This process enters namespaces with threads that end
-        // after one call and may still be listed, so only its main thread counts.
-        let mut threads = links_in(&process.join("task"), |thread| thread.join("ns/net"));
-        threads.retain(|(tid, _)| pid != std::process::id() || *tid == pid.to_string());
-        if threads.into_iter().any(|(tid, ino)| ino == target && same(&process.join("task").join(tid).join("ns/net"))) {
-            holders.insert(hold(How::Process, String::new()));
-        }
-        for fd in descriptors_of(&process.join("fd"), inode).into_iter().filter(|fd| same(&process.join("fd").join(fd)))
-        {
-            holders.insert(hold(How::Descriptor, format!("fd {fd}")));
-        }
-        for point in mount_points(&process, target) {
-            if mounts.insert(point.clone()) {
-                holders.insert(hold(How::Mount, point));
+        let found = of_process(pid, &process, inode, id);
+        for (how, detail) in found.map_err(|e| Error::io(format!("list what process {pid} holds"), &e))? {
+            if how != How::Mount || mounts.insert(detail.clone()) {
+                let comm = if_visible(fs::read_to_string(process.join("comm")));
+                let comm = comm.map_err(|e| Error::io(format!("read `/proc/{pid}/comm`"), &e))?;
+                let command = comm.unwrap_or_default().trim().to_owned();
+                holders.insert(Holder { how, pid, command, detail });
             }
         }
     }
     Ok(holders.into_iter().collect())
 }
 
-/// The descriptors in a `/proc/PID/fd` that hold the namespace. The link of one that was opened by a name shows that
-/// name, not `net:[…]`, so stat(2) decides.
-fn descriptors_of(directory: &Path, inode: NsInode) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(std::result::Result::ok);
-    let held = entries.filter(|entry| {
-        let is_file = fs::read_link(entry.path()).is_ok_and(|target| {
-            let target = target.to_string_lossy();
-            target.starts_with('/') || target.starts_with("net:[")
-        });
-        is_file && fs::metadata(entry.path()).is_ok_and(|m| (m.dev(), m.ino()) == (inode.dev, inode.ino))
-    });
-    let mut numbers: Vec<String> = held.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    numbers.sort();
-    numbers
-}
-
-/// The entries of a directory whose link (at `link_of` each) is a network namespace: (name, inode).
-fn links_in(directory: &Path, link_of: impl Fn(&Path) -> PathBuf) -> Vec<(String, u64)> {
-    let entries: Vec<_> = match fs::read_dir(directory) {
-        Ok(entries) => entries.filter_map(std::result::Result::ok).collect(),
-        Err(error) => {
-            debug_assert!(is_gone(&error) || error.kind() == std::io::ErrorKind::PermissionDenied, "{error}");
-            Vec::new()
-        }
+/// How a process holds the namespace, with the detail of each.
+fn of_process(pid: u32, process: &Path, inode: NsInode, id: Option<u64>) -> io::Result<Vec<(How, String)>> {
+    let same = |path: &Path| match (id, NsHandle::open(NsKind::Net, path).ok().and_then(|held| held.unique_id())) {
+        (Some(id), Some(other)) => id == other,
+        _ => true, // it may not be opened, or the kernel has no such ids: the inode decides
     };
-    let numbers = entries.into_iter().filter_map(|entry| {
-        let target = fs::read_link(link_of(&entry.path())).ok()?;
-        let target = target.to_str()?.strip_prefix("net").map(|_| target.to_string_lossy().into_owned())?;
-        Some((entry.file_name().to_string_lossy().into_owned(), inode_of(&target)?))
-    });
-    numbers.collect()
+    let mut found = Vec::new();
+    // A thread can be in another namespace than its process. This process enters namespaces with threads that end
+    // after one call and may still be listed, so only its main thread counts.
+    for thread in listed(&process.join("task"))? {
+        let link = process.join("task").join(&thread).join("ns/net");
+        let counts = pid != std::process::id() || thread == pid.to_string();
+        if counts && target(&link)?.and_then(|target| inode_of(&target)) == Some(inode.ino) && same(&link) {
+            found.push((How::Process, String::new()));
+            break;
+        }
+    }
+    for fd in listed(&process.join("fd"))? {
+        let link = process.join("fd").join(&fd);
+        if is_descriptor_of(&link, inode)? && same(&link) {
+            found.push((How::Descriptor, format!("fd {fd}")));
+        }
+    }
+    let mounts = if_visible(fs::read_to_string(process.join("mountinfo")))?.unwrap_or_default();
+    found.extend(mount_points(&mounts, inode.ino).map(|point| (How::Mount, point.to_owned())));
+    Ok(found)
 }
 
-/// The mount points of the namespace in the mount namespace of a process (`proc_pid_mountinfo(5)`, fields 4 and 5).
-fn mount_points(process: &Path, inode: u64) -> Vec<String> {
-    let text = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
+/// The sorted names in a directory of a process.
+fn listed(directory: &Path) -> io::Result<Vec<String>> {
+    let names = if_visible(directory::names(directory))?.unwrap_or_default();
+    let mut names: Vec<String> = names.iter().map(|name| directory::text(name)).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The target of a link of a process.
+fn target(link: &Path) -> io::Result<Option<String>> {
+    Ok(if_visible(fs::read_link(link))?.map(|target| directory::text(target.as_os_str())))
+}
+
+/// Whether a descriptor in a `/proc/PID/fd` holds the namespace. The link of one that was opened by a name shows that
+/// name, not `net:[…]`, so stat(2) decides.
+fn is_descriptor_of(link: &Path, inode: NsInode) -> io::Result<bool> {
+    let Some(target) = target(link)? else { return Ok(false) };
+    let is_namespace = target.starts_with("net:[");
+    if !is_namespace && !target.starts_with('/') {
+        return Ok(false);
+    }
+    let metadata = match if_visible(fs::metadata(link)) {
+        // Most paths are those of ordinary files, and a broken disk or file server is not this list's error.
+        Err(_) if !is_namespace => None,
+        read => read?,
+    };
+    Ok(metadata.is_some_and(|m| (m.dev(), m.ino()) == (inode.dev, inode.ino)))
+}
+
+/// The mount points of the namespace in a `/proc/PID/mountinfo` (`proc_pid_mountinfo(5)`, fields 4 and 5).
+fn mount_points(mountinfo: &str, inode: u64) -> impl Iterator<Item = &str> {
     let root = format!("net:[{inode}]");
-    text.lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ').skip(3);
-            (words.next()? == root).then(|| words.next().unwrap_or("?").to_owned())
-        })
-        .collect()
+    mountinfo.lines().filter_map(move |line| {
+        let mut words = line.split(' ').skip(3);
+        (words.next()? == root).then(|| words.next().unwrap_or("?"))
+    })
 }

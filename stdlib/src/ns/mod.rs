@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 use crate::error::{Error, Result};
+use crate::exec::directory::{self, if_visible};
 use crate::exec::handle::{NsHandle, NsKind};
 
 pub mod holders;
@@ -49,14 +50,10 @@ fn explain(error: Error, pid: u32) -> Error {
 pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
     let fail = |e: &std::io::Error| explain(Error::io(format!("list the namespaces of process {pid}"), e), pid);
     let mut entries = Vec::new();
-    for entry in fs::read_dir(directory(pid)).map_err(|e| fail(&e))? {
-        let entry = entry.map_err(|e| fail(&e))?;
-        let target = fs::read_link(entry.path()).map_err(|e| fail(&e))?.to_string_lossy().into_owned();
-        entries.push(NsEntry {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            inode: inode_of(&target).unwrap_or(0),
-            target,
-        });
+    for name in directory::names(&directory(pid)).map_err(|e| fail(&e))? {
+        let target = fs::read_link(directory(pid).join(&name)).map_err(|e| fail(&e))?;
+        let target = directory::text(target.as_os_str());
+        entries.push(NsEntry { name: directory::text(&name), inode: inode_of(&target).unwrap_or(0), target });
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
@@ -66,14 +63,19 @@ pub fn list(pid: u32) -> Result<Vec<NsEntry>> {
 ///
 /// # Errors
 /// If `/proc` cannot be read.
-pub(crate) fn pids() -> Result<impl Iterator<Item = u32>> {
-    let entries = fs::read_dir("/proc").map_err(|e| Error::io("list processes", &e))?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+pub(crate) fn pids() -> Result<Vec<u32>> {
+    directory::numbers(Path::new("/proc")).map_err(|e| Error::io("list the processes in `/proc`", &e))
 }
 
-/// The inode of a namespace of a process, if there is such a process and it may be inspected.
-pub(crate) fn inode(pid: u32, kind: NsKind) -> Option<u64> {
-    inode_of(fs::read_link(directory(pid).join(kind.file())).ok()?.to_str()?)
+/// The inode of a namespace of a process; none if there is no such process or it may not be inspected.
+///
+/// # Errors
+/// If its link cannot be read for another reason.
+pub(crate) fn inode(pid: u32, kind: NsKind) -> Result<Option<u64>> {
+    let link = directory(pid).join(kind.file());
+    let target = if_visible(fs::read_link(&link));
+    let target = target.map_err(|e| Error::io(format!("read `{}`", link.display()), &e))?;
+    Ok(target.and_then(|target| inode_of(target.to_str()?)))
 }
 
 /// The inode in `net:[INODE]`.

@@ -1,7 +1,8 @@
 //! Whether an input is complete. Nothing is evaluated.
 
-use rhai::{Engine, LexError, ParseError, ParseErrorType};
+use rhai::{Engine, LexError, ParseError, ParseErrorType, Scope};
 
+use crate::language::compile::parse;
 use crate::language::engine::for_syntax;
 use crate::repl::commands::table::{self, Completes};
 use crate::text::tokens::{Kind, tokens};
@@ -42,7 +43,7 @@ impl Validator {
     /// Whether a text is one script, not a sequence of inputs and commands.
     #[must_use]
     pub fn is_script(&self, text: &str) -> bool {
-        !is_command(text) && self.0.compile(text).is_ok()
+        !is_command(text) && parse(&self.0, &Scope::new(), text).is_ok()
     }
 
     /// Whether an input requires more lines.
@@ -53,7 +54,7 @@ impl Validator {
             _ if is_command(text) => return false,
             _ => text,
         };
-        match self.0.compile(text) {
+        match parse(&self.0, &Scope::new(), text) {
             Ok(_) => has_open_comment(text),
             Err(error) => lies_behind(&error, text),
         }

@@ -1,7 +1,9 @@
 //! Programs that run from the prompt: `ns1! ip addr`, `h1 ping h2`, `:sh`, `:shell`.
 
+use rhai::Scope;
 use stdlib::lab::{NetNs, Place, process};
 
+use crate::language::compile::parse;
 use crate::language::engine::for_syntax;
 use crate::repl::state::{Flow, State};
 
@@ -49,7 +51,7 @@ fn mininet_program(state: &mut State, input: &str) -> Option<Flow> {
     let ns = held(state, name)?;
     let program = command.split_whitespace().next()?;
     // `h1 in list` has the same form, and `for` is a valid name of a namespace.
-    let is_script = for_syntax().set_strict_variables(false).compile(input).is_ok();
+    let is_script = parse(for_syntax().set_strict_variables(false), &Scope::new(), input).is_ok();
     if is_script || !program.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '.')) {
         return None;
     }

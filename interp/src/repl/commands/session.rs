@@ -52,7 +52,7 @@ pub(super) fn more(state: &State) -> Flow {
 
 /// `:load FILE`
 pub(super) fn load(state: &mut State, file: &str) -> Flow {
-    match Script::read(&path_of(file)) {
+    match Script::read_file(&path_of(file)) {
         Ok(script) => {
             state.loaded = Some(file.to_owned());
             run_script(state, &script)

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use nix::sys::signal::Signal;
-use rhai::{Array, Dynamic};
+use rhai::{Array, Dynamic, INT};
 
 use super::args::Arg;
 use super::call::Call;
@@ -65,6 +65,20 @@ impl Arg for IpNet {
         values.set(name, self);
         values.switch("brd", matches!(self, Self::V4(net) if net.prefix_len() <= 30));
         values.switch("nodad", matches!(self, Self::V6(_)));
+    }
+}
+
+/// A size in bytes: a number, or text such as `64m`.
+pub(crate) struct Size(pub u64);
+
+impl Arg for Size {
+    const TYPE: &'static str = "string or int";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        if let Some(text) = call.take_text() {
+            return notation::size(&text).map(Self);
+        }
+        let number = call.take::<INT>().and_then(|number| u64::try_from(number).ok());
+        number.map(Self).ok_or_else(|| call.wrong(name, "a size such as \"64m\" or \"2g\""))
     }
 }
 

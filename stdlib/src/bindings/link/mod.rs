@@ -51,11 +51,11 @@ value! { Link, "Link", "A network device. Prints as `ip link show dev NAME` does
     /// Its addresses with prefix lengths, as strings.
     addrs: Array = |link| link.addrs()?.into_iter().map(|addr| Dynamic::from(addr.net.to_string())).collect();
     /// The other end of a veth pair, if it is in a namespace that the lab has a handle of; else `()`.
-    peer: Option<Link> = |link, lab| link.peer(lab);
+    peer: Option<Link> = |link, lab| link.peer(lab)?;
     /// Interface index of the peer in *its* namespace (`@if5` in `ip link`); `()` if there is none.
     peer_index: Option<INT> = |link| link.info()?.peer_index.map(INT::from);
     /// The link below it (`m0@eth0`), if it is in a namespace that the lab has a handle of; else `()`.
-    lower: Option<Link> = |link, lab| link.lower(lab);
+    lower: Option<Link> = |link, lab| link.lower(lab)?;
     /// Interface index of the link below, in *its* namespace; `()` if there is none.
     lower_index: Option<INT> = |link| link.info()?.lower_index.map(INT::from);
     /// The id by which this link's namespace knows that of the peer or of the link below (`link-netnsid`); `()` for

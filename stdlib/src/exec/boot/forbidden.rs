@@ -32,6 +32,10 @@ pub(super) fn explain(error: Error) -> Error {
         "this is a lab of root: its /proc/sys is read-only, so that root in the lab cannot change the machine's kernel, and \
          so the kernel lets no process in it mount another /proc, which would not be (fs/namespace.c, \
          `mount_too_revealing`); a lab of an ordinary user holds others, in which that user is root"
+    } else if error.errno == Some(Errno::EAGAIN) {
+        "a limit of processes or threads is reached: `ulimit -u`, or `pids.max` of the cgroup"
+    } else if error.errno == Some(Errno::ENOMEM) {
+        "memory is short: on the machine, or for this process (`ulimit -v`, `memory.max` of the cgroup)"
     } else if fs::read_to_string("/proc/self/status").is_ok_and(|s| s.contains("Seccomp:\t2")) {
         "a seccomp filter is active, as in a container: start the container with \
          `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, or run nslab outside it"

@@ -1,8 +1,8 @@
 //! The front process: owns the terminal, makes the lab, waits for its end, returns its status.
 
 use std::fs;
-use std::io::Write;
-use std::os::fd::AsFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -83,21 +83,13 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     };
     drop((alive, go, working_end));
 
-    if launch.private {
-        let mapped = idmap::write(keeper);
-        match mapped {
-            // The byte tells the keeper whether all ids are mapped. If the keeper is gone, `wait_for` reports that.
-            Ok(all) => drop(fs::File::from(go_end).write(&[u8::from(all)])),
-            Err(error) => {
-                let _ = kill(keeper, Signal::SIGKILL);
-                let _ = waitpid(keeper, None);
-                return Err(explain(error));
-            }
-        }
-    } else {
-        drop(fs::File::from(go_end).write(&[1]));
+    let all_ids = if launch.private { idmap::write(keeper) } else { Ok(true) };
+    let started = all_ids.map_err(explain).and_then(|all| start(go_end, all));
+    let mut status = started.and_then(|()| wait_for(keeper, &signals, launch.interactive));
+    if status.is_err() {
+        let _ = kill(keeper, Signal::SIGKILL);
+        let _ = waitpid(keeper, None);
     }
-    let mut status = wait_for(keeper, &signals, launch.interactive);
     if !launch.private {
         // The keeper does the same, unless it was killed; its death kills the interpreter too.
         wait_for_end(&working);
@@ -107,6 +99,14 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     drop(alive_end);
     terminal.restore();
     status
+}
+
+/// Lets the keeper start. The byte says whether all ids are mapped.
+fn start(go: OwnedFd, all_ids: bool) -> Result<()> {
+    match fs::File::from(go).write_all(&[u8::from(all_ids)]) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // it is gone: `wait_for` reports how
+        done => done.map_err(|e| Error::io("write to the lab's first process", &e)),
+    }
 }
 
 /// Waits for the keeper's end; passes Ctrl-C on, and kills the keeper on the other signals.
@@ -159,10 +159,13 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
 }
 
 fn ended(keeper: Pid) -> Result<Option<u8>> {
-    match waitpid(keeper, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, status)) => Ok(Some(u8::try_from(status).unwrap_or(u8::MAX))),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(128 + u8::try_from(signal as i32).unwrap_or(0))),
-        Ok(_) | Err(Errno::EINTR) => Ok(None),
-        Err(error) => Err(Error::sys("wait for the lab", error)),
+    loop {
+        return match waitpid(keeper, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, status)) => Ok(Some(u8::try_from(status).unwrap_or(u8::MAX))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(128 + u8::try_from(signal as i32).unwrap_or(0))),
+            Err(Errno::EINTR) => continue,
+            Ok(_) => Ok(None),
+            Err(error) => Err(Error::sys("wait for the lab", error)),
+        };
     }
 }

@@ -10,10 +10,16 @@ use crate::error::{Error, Result};
 /// Maps the ids of `child`'s new user namespace: for root every id to itself, for a user their own id to root.
 /// Returns whether all ids are mapped.
 pub(crate) fn write(child: Pid) -> Result<bool> {
-    if geteuid().is_root() && identity(child).is_ok() {
-        return Ok(true);
+    let failed = |e: io::Error| Error::io("map the ids of the user namespace", &e);
+    if geteuid().is_root() {
+        match identity(child) {
+            Ok(()) => return Ok(true),
+            // Root without the capability, as in a container, is an ordinary user here.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(failed(error)),
+        }
     }
-    single(child).map_err(|e| Error::io("map the ids of the user namespace", &e))?;
+    single(child).map_err(failed)?;
     Ok(false)
 }
 

@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,10 +18,10 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use super::forbidden::{FORBIDDEN, explain, report};
 use super::inherited::forget_inherited_descriptors;
-use super::pipe::wait_for_end;
+use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
-use crate::exec::{mounts, netns, sys};
+use crate::exec::{directory, mounts, netns, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {
@@ -42,8 +45,7 @@ pub(crate) struct Keeper<'a> {
 ///
 /// Only the interpreter keeps `working` open.
 pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
-    forget_inherited_descriptors();
-    match start(keeper, working, interpreter) {
+    match forget_inherited_descriptors().and_then(|()| start(keeper, working, interpreter)) {
         Ok(child) => {
             let status = watch(keeper, child).unwrap_or_else(|error| {
                 report(&error);
@@ -69,8 +71,9 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
     let mut all_ids = [0u8];
     let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
-    if !matches!(File::from(go).read(&mut all_ids), Ok(1)) {
-        sys::exit_now(i32::from(FORBIDDEN)); // the front is gone
+    match File::from(go).read_exact(&mut all_ids) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(i32::from(FORBIDDEN)), // no front
+        read => read.map_err(|e| Error::io("read whether the ids of the user namespace are mapped", &e))?,
     }
     if keeper.private {
         mounts::build(all_ids == [1])?;
@@ -132,7 +135,7 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     signals.thread_block().map_err(wait_error)?;
     let events = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
     loop {
-        if let Some(status) = reap(interpreter) {
+        if let Some(status) = reap(interpreter).map_err(wait_error)? {
             return Ok(status);
         }
         let mut fds =
@@ -156,7 +159,9 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
 }
 
 /// Reaps every process that has ended. Returns the interpreter's status if it was among them.
-fn reap(interpreter: Pid) -> Option<u8> {
+///
+/// That no child is left is an error too: the interpreter's end was missed.
+fn reap(interpreter: Pid) -> Result<Option<u8>, Errno> {
     let mut status = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -164,14 +169,17 @@ fn reap(interpreter: Pid) -> Option<u8> {
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == interpreter => {
                 status = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
             }
-            Ok(WaitStatus::StillAlive) | Err(_) => return status,
-            Ok(_) => {}
+            Ok(WaitStatus::StillAlive) => return Ok(status),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) if status.is_some() => return Ok(status),
+            Err(errno) => return Err(errno),
         }
     }
 }
 
 /// Kills what the interpreter left behind: every child of this process, the subreaper. All of them descend from the
-/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for.
+/// interpreter, the only child it ever had; and the kernel reuses no PID before it is waited for. What the kernel does
+/// not end in time, as a process that waits for a dead disk, stays behind.
 fn end_children() {
     let me = getpid().as_raw();
     // Not `/proc/PID/task/PID/children`, which some kernels lack (CONFIG_PROC_CHILDREN).
@@ -180,13 +188,14 @@ fn end_children() {
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
         parent == Some(me)
     };
-    loop {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(std::result::Result::ok);
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        for child in pids.filter(|pid| is_child(*pid)) {
+    let end = Instant::now() + KILL_LIMIT;
+    while Instant::now() < end {
+        let pids: Vec<i32> = directory::numbers(Path::new("/proc")).unwrap_or_default(); // read again until the end
+        for child in pids.into_iter().filter(|pid| is_child(*pid)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
-        match waitpid(None, None) {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(1)),
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return, // none left
         }

@@ -10,8 +10,8 @@ use nix::unistd::pipe2;
 
 use crate::error::{Error, Result};
 
-/// How long the interpreter may take to end after it was killed.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long a process may take to end after it was killed.
+pub(super) const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A pipe whose ends are closed when a program is started.
 pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd)> {

@@ -14,6 +14,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use super::{Event, Listeners};
 use crate::error::{Error, Result};
 use crate::exec::mounts::NETNS_DIR;
+use crate::exec::thread_error;
 use crate::lab::NetNs;
 use crate::net::Net;
 
@@ -51,7 +52,7 @@ impl Watcher {
         }
         let started = watcher.clone();
         let thread = thread::Builder::new().name("events".into()).spawn(move || started.run(&names));
-        thread.map_err(|e| Error::io("start a thread", &e))?;
+        thread.map_err(|e| thread_error("start the thread that watches the lab", &e))?;
         Ok(watcher)
     }
 

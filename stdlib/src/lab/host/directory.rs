@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use super::DIRECTORY;
 use super::step::{Entry, Step};
 use crate::error::{Error, Kind, Result};
+use crate::exec::directory;
 
 /// How long another session may take to undo its changes while this one waits for the lock.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,10 +103,11 @@ impl Directory {
 
     /// The names in it that end in one of these.
     pub(super) fn names(&self, endings: &[&str]) -> Result<Vec<String>> {
-        let list = fs::read_dir(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        let list = directory::names(Path::new(&format!("/proc/self/fd/{}", self.0.as_raw_fd())));
         let list = list.map_err(failed(format!("list `{DIRECTORY}`")))?;
         let mut names: Vec<String> = list
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
             .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
             .collect();
         names.sort();

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -12,8 +14,12 @@ use nix::mount::MsFlags;
 use super::journal::Journal;
 use super::step::Step;
 use crate::error::{Error, Result};
+use crate::exec::directory;
 use crate::exec::mounts::NETNS_DIR;
 use crate::exec::sys;
+
+/// How long another process may hold the lock. iproute2 holds it for some system calls.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Takes the lock on `/run/netns` that iproute2 takes; none if the directory does not exist.
 pub(super) fn lock() -> io::Result<Option<Flock<File>>> {
@@ -23,12 +29,25 @@ pub(super) fn lock() -> io::Result<Option<Flock<File>>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let lock = Flock::lock(directory, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))?;
+        let lock = exclusive(directory)?;
         let held = lock.metadata()?;
         // Another session may have removed it, or mounted on it, in between.
         if fs::metadata(NETNS_DIR).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
             return Ok(Some(lock));
         }
+    }
+}
+
+/// Locks a directory, within [`LIMIT`]: a program that has stopped may hold the lock.
+fn exclusive(mut directory: File) -> io::Result<Flock<File>> {
+    let end = Instant::now() + LIMIT;
+    loop {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK)) if Instant::now() < end => directory = unlocked,
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -61,7 +80,7 @@ impl Journal {
 pub(super) fn undo(step: &Step) -> Result<bool> {
     let fail = |e: io::Error| Error::io(format!("remove `{NETNS_DIR}`"), &e);
     let Some(_lock) = lock().map_err(fail)? else { return Ok(false) };
-    if fs::read_dir(NETNS_DIR).map_err(fail)?.next().is_some() {
+    if !directory::names(Path::new(NETNS_DIR)).map_err(fail)?.is_empty() {
         return Ok(true);
     }
     if *step == Step::MountsNetnsDir {

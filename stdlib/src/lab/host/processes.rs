@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -9,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::TAG;
-use crate::exec::sys;
+use crate::exec::{directory, sys};
 
 /// How long a killed program may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,9 +49,8 @@ pub(super) fn end_tagged(tag: &str) {
     };
     // Once more as long as there were some: they may have had children meanwhile.
     while Instant::now() < end {
-        let Ok(entries) = fs::read_dir("/proc") else { return };
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-        let ours = pids.filter(|pid| tagged(*pid)).collect::<Vec<_>>();
+        let Ok(pids) = directory::numbers::<i32>(Path::new("/proc")) else { return };
+        let ours = pids.into_iter().filter(|pid| tagged(*pid)).collect::<Vec<_>>();
         if ours.iter().filter(|pid| end_if(**pid, || tagged(**pid))).count() == 0 {
             return;
         }

@@ -188,8 +188,8 @@ impl Undo {
         let fits = |path: &Path| NsHandle::open(NsKind::Net, path).ok().filter(|handle| at.ns.is(handle));
         let named = at.name.as_ref().and_then(|name| NsName::new(name).ok()).and_then(|name| fits(&path_of(&name)));
         let of_process = || {
-            let processes = fs::read_dir("/proc").ok()?.filter_map(std::result::Result::ok);
-            processes.map(|process| process.path().join("ns/net")).find_map(|path| fits(&path))
+            let pids = crate::ns::pids().ok()?;
+            pids.iter().find_map(|pid| fits(Path::new(&format!("/proc/{pid}/ns/net"))))
         };
         Ok(named.or_else(of_process).and_then(|handle| self.lab.adopt(handle, None).net().ok()))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +11,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::output::{Tail, nonblocking, read_available};
+use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
-use crate::exec::readable;
 use crate::exec::spawn::{Started, Streams};
+use crate::exec::thread_error;
+use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
 use crate::lab::{Lab, Place};
 
@@ -33,12 +34,11 @@ pub struct Inner {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     /// Open until the process has ended.
     pidfd: Option<Arc<OwnedFd>>,
-    stdout: Tail,
-    stderr: Tail,
+    stdout: Capture,
+    stderr: Capture,
     ended: Option<(Ended, Duration)>,
 }
 
@@ -55,7 +55,12 @@ impl Process {
             pid: started.child.id(),
             place: place.net.short(),
             started: Instant::now(),
-            state: Mutex::new(State { pidfd: Some(Arc::new(pidfd)), ..State::default() }),
+            state: Mutex::new(State {
+                pidfd: Some(Arc::new(pidfd)),
+                stdout: Capture::new(KEPT_IN_BACKGROUND),
+                stderr: Capture::new(KEPT_IN_BACKGROUND),
+                ended: None,
+            }),
             changed: Condvar::new(),
         });
         let watched = inner.clone();
@@ -67,7 +72,7 @@ impl Process {
             .spawn(move || {
                 watch(&mut started, &watched, |ended| publish_end(&watched, ended, &listeners));
             })
-            .map_err(|e| Error::io("start a thread", &e))?;
+            .map_err(|e| thread_error("start the thread that watches a process", &e))?;
         let process = Self(inner);
         lab.started(&process);
         Ok(process)
@@ -188,7 +193,7 @@ fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
         if poll(&mut fds, PollTimeout::NONE).is_err_and(|errno| errno != Errno::EINTR) {
             (stdout, stderr) = (None, None); // the kernel is out of memory: only wait for the end
         }
-        let ended = on_end.is_some() && readable_now(started.pidfd.as_fd());
+        let ended = on_end.is_some() && is_readable(started.pidfd.as_fd());
         read_available(&mut stdout, |bytes| process.lock().stdout.push(bytes));
         read_available(&mut stderr, |bytes| process.lock().stderr.push(bytes));
         if ended && let Some(on_end) = on_end.take() {
@@ -201,10 +206,6 @@ fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
             on_end(ended);
         }
     }
-}
-
-fn readable_now(fd: BorrowedFd<'_>) -> bool {
-    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 impl fmt::Display for Process {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::icmp::{Arrival, Echo, Sent};
 use crate::error::Result;
-use crate::exec::readable;
+use crate::exec::wait::{For, ready};
 use crate::net::Net;
 
 /// The options of a ping.
@@ -265,13 +265,8 @@ impl<'a> Exchange<'a> {
                     return Ok(());
                 }
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if !ready(&[(echo.as_fd(), For::Input)], Some(until), "wait for a reply").await? {
                 return Ok(());
-            }
-            match tokio::time::timeout(left, readable(echo.as_fd(), "wait for a reply")).await {
-                Ok(ready) => ready?,
-                Err(_) => return Ok(()),
             }
         }
     }
