@@ -200,11 +200,17 @@ fn restores_what_was_there_before() {
 #[trial(pretend_host, nft, ps, sysctl, hostname, setsid)]
 fn guards_what_it_did_not_make() {
     decoys();
+    for name in ["lo", "veth0x"] {
+        sh(&format!("ip link property add dev {name} altname alt-{name}"));
+    }
     let before = look();
     for refused in [
         r#"up("lo")"#,
         r#"down("lo")"#,
         r#"addr("lo", "10.2.2.2/32")"#,
+        // The name that counts is the kernel's.
+        r#"down("alt-lo")"#,
+        r#"set_mtu(link("alt-veth0x"), 1400)"#,
         r#"down("veth0x")"#,
         r#"set_mtu(link("veth0x"), 1400)"#,
         r#"add_route("10.2.0.0/16", #{dev: "veth0x"})"#,
@@ -228,7 +234,7 @@ fn guards_what_it_did_not_make() {
     }
     let said = both(&host(r#"up("lo")"#));
     assert!(said.contains(r#"call `allow_host_device("lo")` first"#), "{said}");
-    let output = host(r#"allow_host_device("lo"); up("lo"); check link("lo").is_up;"#);
+    let output = host(r#"allow_host_device("lo"); up("lo"); check link("lo").is_up; up("alt-lo");"#);
     assert_eq!(both(&output), "");
     assert_equal("allowed", &before, &look());
 }

@@ -48,6 +48,9 @@ pub(crate) enum LinkChange {
 /// The address that the kernel gives a loopback device (net/ipv4/devinet.c, `inetdev_event`).
 const LOOPBACK: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8));
 
+/// The index of the loopback device, whatever it is called (`LOOPBACK_IFINDEX` in `include/net/net_namespace.h`).
+const LOOPBACK_INDEX: u32 = 1;
+
 /// Gives permits for changes to the network of a lab.
 #[derive(Clone)]
 pub struct Guard(Arc<Lab>);
@@ -74,14 +77,17 @@ impl Journal {
 
     /// Refuses loopback and the device of the default route, unless the script has allowed them.
     fn protect(&self, net: &Net, name: &str) -> Result<()> {
-        if self.memory().allowed.contains(name) {
-            return Ok(());
-        }
-        let why = match net.find_link(Which::Name(&IfName::from_kernel(name)))? {
-            _ if name == "lo" => "the loopback device",
-            Some(link) if default_devices(net)?.contains(&link.index) => "the device of the default route",
+        // `name` may be an alternative name: what counts is the link.
+        let Some(link) = net.find_link(Which::Name(&IfName::from_kernel(name)))? else { return Ok(()) };
+        let why = match link.index {
+            LOOPBACK_INDEX => "the loopback device",
+            index if default_devices(net)?.contains(&index) => "the device of the default route",
             _ => return Ok(()),
         };
+        let allowed = &self.memory().allowed;
+        if [name, &link.name].into_iter().chain(link.altnames.iter().map(String::as_str)).any(|n| allowed.contains(n)) {
+            return Ok(());
+        }
         Err(Error::plain(Kind::Permission, format!("`{name}` is {why} of this machine"))
             .hint(format!("if you mean it, call `allow_host_device(\"{name}\")` first")))
     }
@@ -371,5 +377,5 @@ fn changed_with(parts: &[&str]) -> Vec<String> {
 }
 
 fn is_bare_loopback(net: &Net, link: &LinkInfo) -> Result<bool> {
-    Ok(link.name == "lo" && !net.addrs(Some(link.index))?.iter().any(|address| address.net == LOOPBACK))
+    Ok(link.index == LOOPBACK_INDEX && !net.addrs(Some(link.index))?.iter().any(|address| address.net == LOOPBACK))
 }
