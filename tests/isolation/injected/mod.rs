@@ -22,22 +22,24 @@ const ONE_VARIABLE: &str = "NSLAB_TEST_INJECTION";
 const ERRORS: [&str; 7] = ["EIO", "ENOMEM", "EPERM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC"];
 
 /// Calls that the kernel never refuses (or, as `close`, not with these numbers), and those that do not return.
-const NEVER: [&str; 11] = [
+const NEVER: [&str; 13] = [
     "clock_nanosleep",
     "close_range",
     "exit",
     "exit_group",
     "geteuid",
+    "getpgrp",
     "getpid",
     "getppid",
     "gettid",
     "getuid",
     "restart_syscall",
+    "rt_sigprocmask",
     "rt_sigreturn",
 ];
 
 /// Memory, threads, signals: the C library and Rust's runtime make these calls, and some end the process at once.
-const OF_THE_RUNTIME: [&str; 20] = [
+const OF_THE_RUNTIME: [&str; 19] = [
     "arch_prctl",
     "brk",
     "clone",
@@ -52,7 +54,6 @@ const OF_THE_RUNTIME: [&str; 20] = [
     "munmap",
     "rseq",
     "rt_sigaction",
-    "rt_sigprocmask",
     "sched_getaffinity",
     "set_robust_list",
     "set_tid_address",
@@ -60,6 +61,8 @@ const OF_THE_RUNTIME: [&str; 20] = [
     "vfork",
 ];
 
+/// It writes no sysctl that needs the lock of rtnetlink, such as `ip_forward`: while another has the lock, the kernel
+/// restarts the call without end (`restart_syscall`), each time with two stops for strace.
 const SCRIPT: &str = r#"
 let sw = netns("sw");
 let a = netns("a");
@@ -70,8 +73,8 @@ up(c.b, "10.0.0.1/24");
 check ping(a, "10.0.0.2").ok;
 check exec(a, "true").code == 0;
 let p = start(a, ["sleep", "100"]);
-sysctl(a, "net.ipv4.ip_forward", 1);
-print(sysctl(a, "net.ipv4.ip_forward"));
+sysctl(a, "net.ipv4.ip_default_ttl", 1);
+print(sysctl(a, "net.ipv4.ip_default_ttl"));
 print(netns_list().map(|n| n.name));
 print(holders(a).map(|h| h.command).contains("sleep"));
 print(links(a).map(|l| l.name));
@@ -169,7 +172,9 @@ fn faults(point: &Point, run: &Run, right: &str) -> Vec<String> {
         return faults;
     }
     if status.success() {
-        fault(run.stdout != right, "the status is 0 and the output is wrong");
+        // EPERM says that a process is another user's (`hidepid`): `holders` leaves those out.
+        let without_holders = point.error == "EPERM" && run.stdout == right.replacen("true", "false", 1);
+        fault(run.stdout != right && !without_holders, "the status is 0 and the output is wrong");
         fault(!run.stderr.is_empty(), "the status is 0 and there is an error");
         return faults;
     }

@@ -57,7 +57,9 @@ fn with_output_allowed(change: impl FnOnce()) {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGTTOU);
     let mut before = SigSet::empty();
-    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut before));
+    if sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut before)).is_err() {
+        return; // `before` is unknown
+    }
     change();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
 }
