@@ -68,7 +68,7 @@ impl Init {
     }
 
     fn map(&mut self) -> Result<()> {
-        idmap::write(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)))?;
+        idmap::write(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)), None)?;
         self.life.write_all(b"\n").map_err(|e| Error::io("write to the sandbox's first process", &e))
     }
 }

@@ -22,6 +22,7 @@ pub mod boot;
 pub mod directory;
 pub mod handle;
 pub(crate) mod hop;
+pub mod ids;
 pub(crate) mod init;
 pub mod memory;
 pub(crate) mod mounts;

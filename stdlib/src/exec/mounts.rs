@@ -1,6 +1,7 @@
 //! The mounts of a lab: its own `/proc`, `/sys` and `/run`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -78,8 +79,15 @@ fn exists(path: &str) -> Result<bool> {
     Path::new(path).try_exists().map_err(|e| Error::io(format!("look for `{path}`"), &e))
 }
 
+/// Whether the user namespace of the caller has the machine's root: then files that ask for the uid alone are open to it.
+fn has_root_of_machine() -> Result<bool> {
+    let metadata = fs::metadata("/proc/sys").map_err(|e| Error::io("read the owner of `/proc/sys`", &e))?;
+    Ok(metadata.uid() == 0) // else it is the overflow uid
+}
+
 /// Mounts the lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it.
-pub(crate) fn build(privileged: bool) -> Result<()> {
+pub(crate) fn build() -> Result<()> {
+    let privileged = has_root_of_machine()?;
     make_private()?;
     proc()?;
     sys()?;

@@ -19,6 +19,7 @@ use super::keeper::{self, Keeper};
 use super::pipe::{pipe, wait_for_end};
 use super::terminal::Saved;
 use crate::error::{Error, Result};
+use crate::exec::ids::Ids;
 use crate::exec::sys;
 
 /// How long a script may run on after Ctrl-C before its lab is killed.
@@ -28,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Launch<'a> {
     /// Whether to make a private lab; else the interpreter runs in the namespaces of the machine.
     pub private: bool,
+    /// The ids of the lab. Without a choice: all for root, else a range if there is one, else pretended ones.
+    pub ids: Option<Ids>,
     /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
     pub interactive: bool,
     /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended, with its status;
@@ -83,8 +86,8 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     };
     drop((alive, go, working_end));
 
-    let all_ids = if launch.private { idmap::write(keeper) } else { Ok(true) };
-    let started = all_ids.map_err(explain).and_then(|all| start(go_end, all));
+    let ids = if launch.private { idmap::write(keeper, launch.ids) } else { Ok(Ids::All) };
+    let started = ids.map_err(explain).and_then(|ids| start(go_end, ids));
     let mut status = started.and_then(|()| wait_for(keeper, &signals, launch.interactive));
     if status.is_err() {
         let _ = kill(keeper, Signal::SIGKILL);
@@ -101,9 +104,9 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     status
 }
 
-/// Lets the keeper start. The byte says whether all ids are mapped.
-fn start(go: OwnedFd, all_ids: bool) -> Result<()> {
-    match fs::File::from(go).write_all(&[u8::from(all_ids)]) {
+/// Lets the keeper start, with the ids that the lab has.
+fn start(go: OwnedFd, ids: Ids) -> Result<()> {
+    match fs::File::from(go).write_all(&[ids.byte()]) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // it is gone: `wait_for` reports how
         done => done.map_err(|e| Error::io("write to the lab's first process", &e)),
     }

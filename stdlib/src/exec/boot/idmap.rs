@@ -6,21 +6,22 @@ use std::io;
 use nix::unistd::{Pid, getegid, geteuid};
 
 use crate::error::{Error, Result};
+use crate::exec::ids::Ids;
 
 /// Maps the ids of `child`'s new user namespace: for root every id to itself, for a user their own id to root.
-/// Returns whether all ids are mapped.
-pub(crate) fn write(child: Pid) -> Result<bool> {
+/// Returns the ids that it has then.
+pub(crate) fn write(child: Pid, choice: Option<Ids>) -> Result<Ids> {
     let failed = |e: io::Error| Error::io("map the ids of the user namespace", &e);
-    if geteuid().is_root() {
+    if geteuid().is_root() && choice.is_none() {
         match identity(child) {
-            Ok(()) => return Ok(true),
+            Ok(()) => return Ok(Ids::All),
             // Root without the capability, as in a container, is an ordinary user here.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             Err(error) => return Err(failed(error)),
         }
     }
     single(child).map_err(failed)?;
-    Ok(false)
+    Ok(choice.unwrap_or(Ids::Pretend))
 }
 
 fn identity(child: Pid) -> io::Result<()> {

@@ -21,13 +21,14 @@ use super::inherited::forget_inherited_descriptors;
 use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
+use crate::exec::ids::{self, Ids};
 use crate::exec::{directory, mounts, netns, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {
     /// End of file when the front is gone.
     pub alive: OwnedFd,
-    /// One byte when the user namespace is mapped: whether all ids are mapped.
+    /// One byte when the user namespace is mapped: the ids of the lab.
     pub go: OwnedFd,
     /// End of file when the interpreter is gone.
     pub working: OwnedFd,
@@ -69,14 +70,15 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
     // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
-    let mut all_ids = [0u8];
+    let mut byte = [0u8];
     let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
-    match File::from(go).read_exact(&mut all_ids) {
+    match File::from(go).read_exact(&mut byte) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(i32::from(FORBIDDEN)), // no front
-        read => read.map_err(|e| Error::io("read whether the ids of the user namespace are mapped", &e))?,
+        read => read.map_err(|e| Error::io("read the ids of the lab", &e))?,
     }
     if keeper.private {
-        mounts::build(all_ids == [1])?;
+        ids::set(Ids::of_byte(byte[0]).unwrap_or(Ids::One));
+        mounts::build()?;
         netns::set_defaults()?;
     } else {
         prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
