@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::error::{Error, Kind, Result};
 
 pub mod boot;
+mod covers;
 pub mod directory;
 pub mod handle;
 pub(crate) mod hop;
