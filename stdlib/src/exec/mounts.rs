@@ -111,9 +111,9 @@ pub(crate) fn cover(guarded: bool) -> Result<()> {
     }
     // `ip netns exec` mounts a /sys. The kernel lets it if a whole one is visible, and the guarded one is not: a mount
     // that cannot be taken off covers a part of it (fs/namespace.c, `mnt_already_visible`).
+    guarded_sys()?;
     make_directory(WHOLE_SYS)?;
     mount("sysfs", WHOLE_SYS, "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed(WHOLE_SYS))?;
-    guarded_sys()?;
     guarded_proc()
 }
 
@@ -136,6 +136,8 @@ pub(crate) fn guarded_proc() -> Result<()> {
 /// namespace could suspend the machine.
 pub(crate) fn guarded_sys() -> Result<()> {
     plain_sys()?;
+    // All mounts of a network namespace's sysfs share one superblock. It is read-only if `ip netns exec` was the first.
+    let _ = mount("none", "/sys", "none", MsFlags::MS_REMOUNT | PLAIN);
     bind(LINKS)?;
     read_only("/sys")
 }
