@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -17,22 +17,65 @@ use super::forbidden::{FORBIDDEN, explain, forbidden};
 use super::idmap;
 use super::keeper::{self, Keeper};
 use super::pipe::{pipe, wait_for_end};
-use super::terminal::Saved;
+use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
 use crate::exec::sys;
 
-/// How long a script may run on after Ctrl-C before its lab is killed.
+/// How long a script may run on after Ctrl-C, and a program after SIGTERM or SIGHUP, before the lab is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What to start.
 pub struct Launch<'a> {
     /// Whether to make a private lab; else the interpreter runs in the namespaces of the machine.
     pub private: bool,
-    /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
-    pub interactive: bool,
+    /// What runs in the foreground of the lab.
+    pub foreground: Foreground<'a>,
     /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended, with its status;
     /// returns the status of the program.
     pub cleanup: &'a dyn Fn(u8) -> u8,
+}
+
+/// What runs in the foreground of a lab. It decides what signals to nslab do.
+#[derive(Clone, Copy)]
+pub enum Foreground<'a> {
+    /// A script. Ctrl-C ends the lab.
+    Script,
+    /// The REPL. It owns the terminal, and Ctrl-C is ordinary input.
+    Repl,
+    /// A program of the user. It gets the signals that nslab gets: the front writes their numbers to this pipe, a byte
+    /// each, and the interpreter passes them on. The terminal's own reach it without that.
+    Program(BorrowedFd<'a>),
+}
+
+impl Foreground<'_> {
+    /// The signals that the front handles.
+    fn signals(self) -> &'static [Signal] {
+        use Signal::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+        match self {
+            Self::Script | Self::Repl => &[SIGINT, SIGTERM, SIGHUP, SIGQUIT],
+            Self::Program(_) => &[SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT],
+        }
+    }
+
+    /// Passes a signal on. Returns how long the lab may run on after it, if the signal ends the lab.
+    fn take(self, signal: Signal, is_from_the_terminal: bool, keeper: Pid) -> Option<Duration> {
+        match (self, signal) {
+            (Self::Program(pipe), _) => {
+                let has_it = is_from_the_terminal && signal != Signal::SIGHUP;
+                if !has_it {
+                    let _ = nix::unistd::write(pipe, &[signal as u8]); // without an interpreter the lab is at its end
+                }
+                matches!(signal, Signal::SIGTERM | Signal::SIGHUP).then_some(GRACE)
+            }
+            (Self::Script | Self::Repl, Signal::SIGINT) => {
+                if !is_from_the_terminal {
+                    let _ = kill(keeper, Signal::SIGINT);
+                }
+                matches!(self, Self::Script).then_some(GRACE)
+            }
+            (Self::Script | Self::Repl, _) => Some(Duration::ZERO),
+        }
+    }
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
@@ -48,12 +91,8 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     let (working, working_end) = pipe()?;
 
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // `nohup`, and a shell for its background programs, ignore signals on purpose.
-        if !sys::is_ignored(signal) {
-            signals.add(signal);
-        }
-    }
+    // `nohup`, and a shell for its background programs, ignore signals on purpose.
+    signals.extend(launch.foreground.signals().iter().copied().filter(|signal| !sys::is_ignored(*signal)));
     sys::default_action(Signal::SIGCHLD); // while it is ignored, the kernel discards the statuses of children
     signals.add(Signal::SIGCHLD);
     signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
@@ -76,7 +115,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
             working,
             terminal,
             private: launch.private,
-            interactive: launch.interactive,
+            interactive: matches!(launch.foreground, Foreground::Repl),
             cleanup: launch.cleanup,
         };
         sys::exit_now(i32::from(keeper::run(&keeper, working_end, interpreter)));
@@ -85,7 +124,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
 
     let all_ids = if launch.private { idmap::write(keeper) } else { Ok(true) };
     let started = all_ids.map_err(explain).and_then(|all| start(go_end, all));
-    let mut status = started.and_then(|()| wait_for(keeper, &signals, launch.interactive));
+    let mut status = started.and_then(|()| wait_for(keeper, &signals, launch.foreground));
     if status.is_err() {
         let _ = kill(keeper, Signal::SIGKILL);
         let _ = waitpid(keeper, None);
@@ -97,7 +136,11 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
         status = status.map(|_| cleaned);
     }
     drop(alive_end);
-    terminal.restore();
+    match launch.foreground {
+        // The modes are the program's, and perhaps those of a pager behind it.
+        Foreground::Program(_) => terminal::take_from_the_dead(),
+        Foreground::Script | Foreground::Repl => terminal.restore(),
+    }
     status
 }
 
@@ -109,22 +152,23 @@ fn start(go: OwnedFd, all_ids: bool) -> Result<()> {
     }
 }
 
-/// Waits for the keeper's end; passes Ctrl-C on, and kills the keeper on the other signals.
-fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
+/// Waits for the keeper's end, and does meanwhile what the signals say.
+fn wait_for(keeper: Pid, signals: &SigSet, foreground: Foreground<'_>) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the lab", e);
     let events = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
-    let mut deadline: Option<Instant> = None;
-    let mut killed_by: Option<u8> = None;
+    // When the lab is killed if it has not ended by itself, and the signal that is the reason.
+    let mut deadline: Option<(Instant, Signal)> = None;
+    let mut killed_by: Option<Signal> = None;
     loop {
         if let Some(status) = ended(keeper)? {
-            return Ok(killed_by.unwrap_or(status));
+            return Ok(killed_by.map_or(status, |signal| 128 + signal as u8));
         }
         let timeout = match deadline {
             None => PollTimeout::NONE,
-            Some(end) => {
+            Some((end, signal)) => {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    killed_by = Some(130);
+                    killed_by = Some(signal);
                     deadline = None;
                     let _ = kill(keeper, Signal::SIGKILL);
                     continue;
@@ -137,22 +181,16 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
             Err(error) => return Err(wait_error(error)),
         }
         while let Ok(Some(event)) = events.read_signal() {
-            match Signal::try_from(i32::try_from(event.ssi_signo).unwrap_or(0)) {
-                Ok(Signal::SIGINT) => {
-                    // The terminal signals the whole foreground process group; kill(2) only this process.
-                    if event.ssi_code <= 0 {
-                        let _ = kill(keeper, Signal::SIGINT);
-                    }
-                    if !interactive {
-                        let now = Instant::now();
-                        deadline = Some(deadline.map_or(now + GRACE, |_| now)); // the second Ctrl-C kills at once
-                    }
-                }
-                Ok(signal) if signal != Signal::SIGCHLD => {
-                    killed_by = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
-                    let _ = kill(keeper, Signal::SIGKILL);
-                }
-                _ => {} // SIGCHLD: the next turn of the loop reaps
+            // Not found for SIGCHLD: the next turn of the loop reaps.
+            let Some(signal) = foreground.signals().iter().find(|signal| **signal as u32 == event.ssi_signo) else {
+                continue;
+            };
+            // The terminal signals the whole foreground process group; kill(2) only this process.
+            let is_from_the_terminal = event.ssi_code > 0;
+            if let Some(grace) = foreground.take(*signal, is_from_the_terminal, keeper) {
+                let now = Instant::now();
+                let end = if deadline.is_some() { now } else { now + grace }; // the second signal kills at once
+                deadline = Some((end, *signal));
             }
         }
     }
