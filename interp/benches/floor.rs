@@ -117,7 +117,7 @@ fn whole() -> Fallible<u8> {
         processes(options.rounds)?;
     }
     // The rest runs in a lab, which is made while there is one thread.
-    let launch = Launch { private: true, foreground: Foreground::Script, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, foreground: Foreground::Script, cleanup: &|status| status };
     let status = boot::launch(&launch, || {
         let work = || match run(&options) {
             Ok(right) => u8::from(!right),
