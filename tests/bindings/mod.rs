@@ -17,4 +17,5 @@ mod route;
 mod script;
 mod sysctl;
 mod veth;
+mod view;
 mod walkthrough;

@@ -30,6 +30,7 @@ pub(crate) mod mounts;
 mod netns;
 pub(crate) mod spawn;
 pub(crate) mod sys;
+pub(crate) mod view;
 pub(crate) mod wait;
 
 pub use hop::thread_error;

@@ -186,8 +186,7 @@ fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
         }
     }
     for ns in of_kind(NsKind::Mount) {
-        hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
-        hop::enter(ns.as_fd())?;
+        hop::enter_mounts(ns.as_fd())?;
     }
     Ok(in_child)
 }
@@ -230,20 +229,6 @@ fn find(program: &OsStr, path: Option<String>) -> Result<PathBuf> {
             (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
             _ => format!("no such program on the PATH ({path})"),
         })
-    })
-}
-
-/// Makes a mount namespace whose `/sys` shows the network namespace `net`, for programs that read `/sys/class/net`.
-///
-/// `ip netns exec` makes one at each call; the caller keeps this one.
-pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHandle> {
-    hop::hop(net.as_fd(), || {
-        hop::unshare(CloneFlags::CLONE_NEWNS)?;
-        if cut_propagation {
-            mounts::follow()?;
-        }
-        mounts::sys()?;
-        NsHandle::open(NsKind::Mount, Path::new("/proc/thread-self/ns/mnt"))
     })
 }
 

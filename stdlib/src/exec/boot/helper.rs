@@ -251,7 +251,7 @@ impl Lab {
         }
         let Some(ids) = Ids::of_byte(byte[0]) else { sys::exit_now(i32::from(FORBIDDEN)) };
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
-        mounts::share_names()?;
+        mounts::share()?;
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }
