@@ -19,4 +19,5 @@ mod route;
 mod script;
 mod sysctl;
 mod veth;
+mod view;
 mod walkthrough;

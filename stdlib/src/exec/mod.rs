@@ -31,6 +31,7 @@ mod netns;
 pub mod private;
 pub(crate) mod spawn;
 pub(crate) mod sys;
+pub(crate) mod view;
 pub(crate) mod wait;
 
 pub use hop::thread_error;

@@ -1,7 +1,9 @@
 //! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::handle::{NsHandle, NsKind};
 use super::{hop, mounts, sys};
@@ -31,6 +33,9 @@ pub(crate) enum Streams {
     Piped { stdin: bool },
     /// The terminal, with the program in the foreground.
     Terminal,
+    /// The streams of this process as they were when it was started, and the terminal as this process has it. Without a
+    /// terminal the program leads a process group, so that no signal to its own group reaches the outside.
+    Inherited,
 }
 
 /// A started process. The pidfd names it even after its PID is reused.
@@ -49,7 +54,7 @@ impl Started {
     /// another's.
     fn end(&mut self) {
         if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
         }
         end(&mut self.child);
     }
@@ -57,14 +62,30 @@ impl Started {
     /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
     /// continued at once.
     pub(crate) fn wait_in_the_foreground(self) -> std::result::Result<ExitStatus, Errno> {
+        self.wait(|pid| {
+            let _ = killpg(pid, Signal::SIGCONT);
+        })
+    }
+
+    /// Waits for the end of a program with [`Streams::Inherited`]. If it stops in a process group of its own, as a shell
+    /// that is suspended, the process group of nslab stops with it, which the shell that started nslab sees. In the same
+    /// group the terminal has stopped both. The front passes on the SIGCONT that continues them.
+    pub(crate) fn wait_as_part_of_the_job(self) -> std::result::Result<ExitStatus, Errno> {
+        self.wait(|pid| {
+            if has_terminal() && getpgid(Some(pid)) != Ok(getpgrp()) {
+                let _ = kill(Pid::from_raw(0), Signal::SIGSTOP);
+            }
+        })
+    }
+
+    /// Waits for the end, and calls `stopped` each time when the process has stopped.
+    fn wait(self, stopped: impl Fn(Pid)) -> std::result::Result<ExitStatus, Errno> {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
         loop {
             match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
                 Ok(WaitStatus::Exited(_, code)) => return Ok(ExitStatus::from_raw(code << 8)),
                 Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(ExitStatus::from_raw(signal as i32)),
-                Ok(WaitStatus::Stopped(..)) => {
-                    let _ = nix::sys::signal::killpg(pid, Signal::SIGCONT);
-                }
+                Ok(WaitStatus::Stopped(..)) => stopped(pid),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
@@ -92,35 +113,45 @@ pub(crate) fn end(child: &mut Child) {
     }
 }
 
-/// Starts `argv` inside `namespaces`, with `tag` in its environment.
+/// Starts `argv` inside `namespaces`, with `environment` besides that of this process.
 pub(crate) fn spawn(
     namespaces: &[NsHandle],
-    argv: &[String],
+    argv: &[impl AsRef<OsStr> + Sync],
     streams: Streams,
-    tag: Option<(&str, String)>,
+    environment: &[(&str, String)],
 ) -> Result<Started> {
     let [program, args @ ..] = argv else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
-    let op = || format!("run `{}`", crate::name::short(program));
-    if let Some(bad) = argv.iter().find(|word| word.contains('\0')) {
-        return Err(Error::usage(format!("the word `{}` contains a NUL byte", crate::name::short(bad))));
+    let program = program.as_ref();
+    let op = || format!("run `{}`", shown(program));
+    if let Some(bad) = argv.iter().map(AsRef::as_ref).find(|word| word.as_bytes().contains(&0)) {
+        return Err(Error::usage(format!("the word `{}` contains a NUL byte", shown(bad))));
     }
     let home = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     hop::on_a_thread(|| {
         let in_child = enter_what_a_thread_can(namespaces)?;
-        let path = find(program)?;
+        let own_path = environment.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone());
+        let path = find(program, own_path)?;
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let mut command = Command::new(path);
-        command.arg0(program).args(args).envs(tag);
-        // Entering a mount namespace sets the working directory to its root.
-        command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
+        command.arg0(program).args(args).envs(environment.iter().cloned());
+        if namespaces.iter().any(|ns| ns.kind() == NsKind::Mount) {
+            // Entering a mount namespace sets the working directory to its root.
+            command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
+        }
         match streams {
             Streams::Piped { stdin } => {
                 let stdin = if stdin { Stdio::piped() } else { Stdio::null() };
                 command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             }
             Streams::Terminal => sys::take_terminal_in_child(&mut command),
+            Streams::Inherited => {
+                if !has_terminal() {
+                    command.process_group(0);
+                }
+                sys::close_streams_in_child(&mut command);
+            }
         }
         if !in_child.is_empty() {
             sys::enter_in_child(&mut command, in_child);
@@ -155,20 +186,35 @@ fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
         }
     }
     for ns in of_kind(NsKind::Mount) {
-        hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
-        hop::enter(ns.as_fd())?;
+        hop::enter_mounts(ns.as_fd())?;
     }
     Ok(in_child)
 }
 
-/// Finds `program` as a shell does, in the calling thread's mount namespace.
-fn find(program: &str) -> Result<PathBuf> {
-    let not_found =
-        |hint: String| Error::sys(format!("run `{}`", crate::name::short(program)), Errno::ENOENT).hint(hint);
-    if program.contains('/') {
+/// Whether this process has a terminal that controls it.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// A word as messages show it.
+fn shown(word: &OsStr) -> String {
+    crate::name::short(&word.to_string_lossy())
+}
+
+/// The search path with the directories of [`USUAL_PATH`] that it lacks at its end. An empty one stays empty.
+pub(crate) fn with_system_directories(path: &str) -> String {
+    let has = |directory: &&str| path.is_empty() || path.split(':').any(|own| own == *directory);
+    let missing = USUAL_PATH.split(':').filter(|directory| !has(directory));
+    std::iter::once(path).chain(missing).collect::<Vec<_>>().join(":")
+}
+
+/// Finds `program` on `path`, or else on `PATH`, as a shell does, in the calling thread's mount namespace.
+fn find(program: &OsStr, path: Option<String>) -> Result<PathBuf> {
+    let not_found = |hint: String| Error::sys(format!("run `{}`", shown(program)), Errno::ENOENT).hint(hint);
+    if program.as_bytes().contains(&b'/') {
         return Ok(program.into());
     }
-    let path = std::env::var("PATH").unwrap_or_else(|_| USUAL_PATH.into());
+    let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_else(|| USUAL_PATH.into());
     let runs = |candidate: &PathBuf| {
         use std::os::unix::fs::PermissionsExt;
         fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
@@ -183,20 +229,6 @@ fn find(program: &str) -> Result<PathBuf> {
             (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
             _ => format!("no such program on the PATH ({path})"),
         })
-    })
-}
-
-/// Makes a mount namespace whose `/sys` shows the network namespace `net`, for programs that read `/sys/class/net`.
-///
-/// `ip netns exec` makes one at each call; the caller keeps this one.
-pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHandle> {
-    hop::hop(net.as_fd(), || {
-        hop::unshare(CloneFlags::CLONE_NEWNS)?;
-        if cut_propagation {
-            mounts::follow()?;
-        }
-        mounts::sys()?;
-        NsHandle::open(NsKind::Mount, Path::new("/proc/thread-self/ns/mnt"))
     })
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -231,6 +232,39 @@ pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
     };
     // SAFETY: the closure only makes system calls; it does not allocate.
     unsafe { command.pre_exec(enter) };
+}
+
+/// The standard streams, as bits, that were closed when this program was started. Rust opens `/dev/null` in their place
+/// before `main`.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Called by the C library before `main`.
+extern "C" fn see_closed_streams() {
+    for fd in (0..3).filter(|fd| !is_open(*fd)) {
+        CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: the C library calls each entry of this section once, with arguments that a C function may ignore.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = see_closed_streams;
+
+/// Closes the standard streams in the child that were closed when this program was started.
+pub(crate) fn close_streams_in_child(command: &mut Command) {
+    let closed = CLOSED.load(Ordering::Relaxed);
+    if closed == 0 {
+        return;
+    }
+    let close = move || {
+        for fd in (0..3).filter(|fd| closed & 1 << fd != 0) {
+            // SAFETY: close(2) is async-signal-safe. No value owns a standard stream.
+            unsafe { libc::close(fd) };
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only makes system calls; it does not allocate.
+    unsafe { command.pre_exec(close) };
 }
 
 /// Gives the child the terminal and the default signal actions. The child leads a foreground process group of its own

@@ -24,6 +24,7 @@ pub mod process;
 pub mod ready;
 mod registry;
 pub mod topology;
+mod view;
 
 pub use host::{Guard, Journal};
 pub use link::Link;
@@ -41,6 +42,8 @@ pub struct Lab {
     known: Mutex<Vec<Weak<netns::Inner>>>,
     events: events::Events,
     processes: Mutex<Vec<Weak<process::Inner>>>,
+    /// A mount namespace that follows the lab's root, from the first program in a namespace on.
+    follower: OnceLock<NsHandle>,
     explain: OnceLock<(AtomicBool, Explain)>,
     /// How many deleted namespaces got an id that marks their end.
     ending_ids: AtomicI32,
@@ -75,6 +78,7 @@ impl Lab {
             known: Mutex::default(),
             events: events::Events::default(),
             processes: Mutex::default(),
+            follower: OnceLock::new(),
             explain: OnceLock::new(),
             ending_ids: AtomicI32::new(0),
         }))

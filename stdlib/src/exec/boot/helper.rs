@@ -255,7 +255,7 @@ impl Lab {
         };
         private::set(&String::from_utf8_lossy(&told));
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
-        mounts::share_names()?;
+        mounts::share()?;
         private::enter_working_directory();
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }

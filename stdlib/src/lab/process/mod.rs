@@ -1,9 +1,11 @@
 //! Programs in the lab: run to the end, or started in the background.
 
 mod background;
+mod given;
 mod output;
 mod run;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use crate::error::Result;
 use crate::exec::handle::NsHandle;
 use crate::exec::spawn::{Started, Streams, spawn};
 pub use background::{Inner, Process};
+pub use given::run_given;
 pub use run::{run, run_in_terminal};
 
 /// The result of a program that has ended. Prints as what it wrote.
@@ -45,11 +48,17 @@ impl fmt::Display for Output {
 }
 
 /// Starts `argv`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
-fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
-    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, None) };
-    let started = spawn(namespaces, argv, streams, Some((TAG, journal.tag())))?;
+fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[impl AsRef<OsStr> + Sync], streams: Streams) -> Result<Started> {
+    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, &[]) };
+    let started = spawn(namespaces, argv, streams, &[(TAG, journal.tag())])?;
     journal.started(started.child.id())?;
     Ok(started)
+}
+
+/// The user's shell.
+#[must_use]
+pub fn shell() -> String {
+    std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// A command as messages show it.

@@ -1,0 +1,46 @@
+//! The program of `nslab exec`: it has the standard streams of nslab, and gets the signals that nslab gets.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::Ended;
+use crate::error::{Error, Result};
+use crate::exec::spawn::{Streams, spawn, with_system_directories};
+use crate::exec::{self, thread_error};
+
+/// Runs `argv` in the lab's root to its end. The lab is private. It gets the signals whose numbers arrive on the pipe `signals`.
+///
+/// A file without a first line for the kernel is a script of the shell, as for `execvp(3)`. The directories of system
+/// programs are on its `PATH`, since it is root in the lab.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run_given(argv: &[OsString], signals: OwnedFd) -> Result<Ended> {
+    let environment: Vec<_> =
+        env::var("PATH").ok().map(|path| ("PATH", with_system_directories(&path))).into_iter().collect();
+    let start = |argv: &[&OsStr]| spawn(&[], argv, Streams::Inherited, &environment);
+    let words: Vec<&OsStr> = argv.iter().map(OsString::as_os_str).collect();
+    let started = match start(&words) {
+        Err(error) if error.errno == Some(Errno::ENOEXEC) => start(&[&[OsStr::new("/bin/sh")], &*words].concat()),
+        started => started,
+    }?;
+    let pidfd = started.pidfd.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e))?;
+    let pass_on = move || {
+        for number in BufReader::new(File::from(signals)).bytes().map_while(std::result::Result::ok) {
+            if let Ok(signal) = Signal::try_from(i32::from(number)) {
+                let _ = exec::signal(pidfd.as_fd(), signal); // it may have ended
+            }
+        }
+    };
+    // The thread ends with the process.
+    thread::Builder::new().spawn(pass_on).map_err(|e| thread_error("start a thread", &e))?;
+    let status = started.wait_as_part_of_the_job();
+    status.map(Ended::of).map_err(|errno| Error::sys("wait for the program", errno))
+}
