@@ -3,7 +3,7 @@
 mod addr;
 mod bridge;
 mod errors;
-mod files;
+mod file;
 mod firewall;
 mod ifb;
 mod link;
@@ -18,5 +18,6 @@ mod results;
 mod route;
 mod script;
 mod sysctl;
+mod tmpfiles;
 mod veth;
 mod walkthrough;

@@ -16,7 +16,7 @@ use core::value::register_equality;
 mod addr;
 pub mod core;
 mod deletion;
-mod files;
+mod file;
 mod firewall;
 mod link;
 mod namespace;
@@ -52,8 +52,8 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
-        files::FAMILY,
         ready::FAMILY,
+        file::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,
