@@ -18,6 +18,7 @@ mod results;
 mod route;
 mod script;
 mod sysctl;
+mod tmpfiles;
 mod veth;
 mod view;
 mod walkthrough;
