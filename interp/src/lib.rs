@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod console;
 pub mod diagnostic;
+mod kept;
 pub mod language;
 pub mod repl;
 pub mod session;

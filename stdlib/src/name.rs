@@ -1,4 +1,4 @@
-//! Names of namespaces and links, checked once at the edge.
+//! Names of namespaces, links and labs, checked once at the edge.
 
 use std::fmt;
 
@@ -25,6 +25,37 @@ impl NsName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The name of a kept lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabName(String);
+
+impl LabName {
+    /// Accepts what [`NsName::new`] accepts, up to 64 bytes, but no number: that is the PID of a lab.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn new(name: &str) -> Result<Self> {
+        check("lab name", name, 64, |c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))?;
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::usage(format!("bad lab name `{name}`: a number is the PID of a lab"))
+                .hint("begin the name with a letter"));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0) // `new` accepts no character that would have to be escaped
     }
 }
 
@@ -188,6 +219,9 @@ mod tests {
                 assert!(!error.to_string().contains(['\x1b', '\n', '\0', '\u{202e}']), "{error}");
                 assert!(error.to_string().len() < 200);
             }
+        }
+        for name in names.iter().chain(&["1", "4711"]) {
+            LabName::new(name).unwrap_err();
         }
         IfName::new("sixteen-letters-").unwrap_err();
         IfName::new("all").unwrap_err();

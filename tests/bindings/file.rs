@@ -15,7 +15,7 @@ fn a_file_is_what_programs_see() {
         check read_file(path) == "short and more";
         write_file(path, "#!/bin/sh\necho ran\n", #{mode: "0700"});
         check exec(["stat", "-c", "%a", path]).stdout == "700\n" && exec([path]).stdout == "ran\n";
-        check read_file("/proc/1/comm") == "nslab\n";
+        check read_file("/proc/1/comm") == "nslab-keeper\n";
         check sh("printf '\\377' > /run/bytes").ok && read_file("/run/bytes") == "�";
         "##,
     );

@@ -10,6 +10,7 @@ mod host_links;
 mod host_mode;
 mod host_sessions;
 mod injected;
+mod kept;
 mod kills;
 mod lab;
 mod oracle;

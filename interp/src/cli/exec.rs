@@ -9,7 +9,9 @@ use clap::Args;
 use nix::errno::Errno;
 use signal_hook::consts::{SIGHUP, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use stdlib::exec::boot::{self, Foreground};
-use stdlib::lab::{Lab, Topology, process};
+use stdlib::exec::labs::{self, RunningLab};
+use stdlib::lab::{Lab, Place, Topology, process};
+use stdlib::name::NsName;
 use stdlib::{Error, Result};
 
 use super::launch;
@@ -19,6 +21,14 @@ use crate::status::Status;
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Run it in the lab with this name or PID, as `nslab ps` shows it, instead of a new one.
+    #[arg(long, value_name = "LAB")]
+    lab: Option<String>,
+
+    /// Run it in the network namespace with this name in that lab.
+    #[arg(long, value_name = "NS", requires = "lab")]
+    ns: Option<String>,
+
     /// Print the namespaces, links and addresses of the lab at the end, on standard error.
     #[arg(long)]
     summary: bool,
@@ -36,6 +46,13 @@ pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Argument
         console.note("hint: leave `--host` out, or run the program without nslab");
         return Status::Failed;
     }
+    let running = match arguments.lab.as_deref().map(|which| running(lab, which)).transpose() {
+        Ok(running) => running,
+        Err(error) => {
+            console.error_with_hint(&error);
+            return Status::Failed;
+        }
+    };
     let (signals, to_program) = match io::pipe() {
         Ok(pipe) => pipe,
         Err(error) => {
@@ -48,11 +65,19 @@ pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Argument
     }
     let shell = [OsString::from(process::shell())];
     let command = if arguments.command.is_empty() { &shell } else { &*arguments.command };
-    if arguments.command.is_empty() && console::is_interactive() {
+    if arguments.command.is_empty() && console::is_interactive() && running.is_none() {
         console.note(&format!("{} in a private lab: `exit` or Ctrl-D ends it", shell[0].display()));
     }
-    launch::in_lab(console, lab, Foreground::Program(std::os::fd::AsFd::as_fd(&to_program)), |lab| {
-        let ended = stay().and_then(|()| process::run_given(command, signals.into()));
+    let foreground = Foreground::Program(std::os::fd::AsFd::as_fd(&to_program));
+    let run = |lab: &Arc<Lab>| {
+        let place = match place(lab, arguments.ns.as_deref()) {
+            Ok(place) => place,
+            Err(error) => {
+                console.error_with_hint(&error);
+                return Ok(Status::Failed);
+            }
+        };
+        let ended = stay().and_then(|()| process::run_given(lab, &place, command, signals.into()));
         if arguments.summary {
             summarize(console, lab);
         }
@@ -64,6 +89,24 @@ pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Argument
                 Status::Of(if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
             }
         })
+    };
+    match running {
+        Some(running) => launch::in_running_lab(console, lab, running, foreground, run),
+        None => launch::in_lab(console, lab, foreground, run),
+    }
+}
+
+/// The lab of `--lab`.
+fn running(options: launch::Options, which: &str) -> Result<RunningLab> {
+    options.refuse_for_a_running_lab()?;
+    labs::find(Some(which))
+}
+
+/// The namespace of `--ns`, else the lab's root.
+fn place(lab: &Lab, ns: Option<&str>) -> Result<Place> {
+    Ok(match ns {
+        Some(ns) => Place::of(&lab.open_netns(&NsName::new(ns)?)?),
+        None => Place::of(lab.root()),
     })
 }
 

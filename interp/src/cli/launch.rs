@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGINT;
 use stdlib::exec::boot::{self, Foreground, Launch};
 use stdlib::exec::ids::Ids;
+use stdlib::exec::labs::RunningLab;
 use stdlib::exec::{memory, thread_error};
 use stdlib::lab::{Journal, Lab, host};
 use stdlib::{Error, Kind, notation};
@@ -47,6 +48,14 @@ impl Options {
     /// Whether the command works on the machine's own namespaces.
     pub(super) fn is_on_the_host(self) -> bool {
         self.host
+    }
+
+    /// Refuses the options that decide how a lab is made.
+    pub(super) fn refuse_for_a_running_lab(self) -> Result<(), Error> {
+        if self.host || self.ids.is_some() {
+            return Err(Error::usage("`--host` and `--ids` decide how a lab is made; this one runs already"));
+        }
+        Ok(())
     }
 }
 
@@ -118,16 +127,43 @@ fn launch(
         if errors.is_empty() || status != Status::Ok.code() { status } else { Status::Failed.code() }
     };
     let launch = Launch { private: !host, ids: ids.map(Into::into), foreground, cleanup: &cleanup };
-    let code = boot::launch(&launch, || {
-        let status =
-            Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));
-        let status = status.unwrap_or_else(|error| {
-            console.error_with_hint(&error);
-            Status::Failed
-        });
-        console.conclude(status).code()
-    })?;
+    let code = boot::launch(&launch, || interpret(console, journal, memory, work))?;
     Ok(Status::Of(code))
+}
+
+/// As [`in_lab`], in a lab that runs. If that ends first, says so.
+pub(super) fn in_running_lab(
+    console: &Console,
+    options: Options,
+    lab: RunningLab,
+    foreground: Foreground<'_>,
+    work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
+) -> Status {
+    let name = lab.to_string();
+    match boot::attach(lab, foreground, || interpret(console, None, options.memory, work)) {
+        Ok((code, has_ended)) => {
+            if has_ended {
+                console.note(&format!("nslab: the lab `{name}` has ended"));
+            }
+            Status::Of(code)
+        }
+        Err(error) => forbidden(console, &error),
+    }
+}
+
+/// What the interpreter's process does; returns its exit status.
+fn interpret(
+    console: &Console,
+    journal: Option<Journal>,
+    memory: Option<usize>,
+    work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
+) -> u8 {
+    let status = Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));
+    let status = status.unwrap_or_else(|error| {
+        console.error_with_hint(&error);
+        Status::Failed
+    });
+    console.conclude(status).code()
 }
 
 fn open_journal() -> Result<Journal, Error> {

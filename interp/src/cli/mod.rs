@@ -9,6 +9,7 @@ use crate::language::sources::Directory;
 use crate::repl;
 use crate::status::{self, Status};
 
+mod attach;
 mod check;
 mod doctor;
 mod eval;
@@ -16,8 +17,10 @@ mod exec;
 mod foreign;
 mod gc;
 mod launch;
+mod ps;
 mod reference;
 mod run;
+mod stop;
 
 /// A scriptable shell for Linux namespace labs.
 ///
@@ -43,6 +46,12 @@ enum Verb {
     Run(run::Arguments),
     /// Run a program, such as a shell script that uses `ip netns`, in a private lab; without CMD your shell.
     Exec(exec::Arguments),
+    /// Read inputs from the terminal, or from standard input, in a lab that is kept or runs.
+    Attach(attach::Arguments),
+    /// List your labs: those that run, and those that are kept.
+    Ps,
+    /// End labs that are kept, or that run.
+    Stop(stop::Arguments),
     /// Check the syntax of scripts without running them.
     Check(check::Arguments),
     /// Print what this kernel and this user can do, row by row.
@@ -73,6 +82,9 @@ fn dispatch(console: &Console) -> Result<Status, Lost> {
         }
         (Some(Verb::Run(arguments)), None) => Ok(run::main(console, cli.lab, &arguments)),
         (Some(Verb::Exec(arguments)), None) => Ok(exec::main(console, cli.lab, &arguments)),
+        (Some(Verb::Attach(arguments)), None) => Ok(attach::main(console, cli.lab, &arguments)),
+        (Some(Verb::Ps), None) => ps::main(console),
+        (Some(Verb::Stop(arguments)), None) => stop::main(console, &arguments),
         (Some(Verb::Check(arguments)), None) => Ok(check::main(console, &arguments)),
         (Some(Verb::Doctor), None) => doctor::main(console),
         (Some(Verb::Reference), None) => Ok(reference::main(console, cli.lab)),

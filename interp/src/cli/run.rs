@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use stdlib::Error;
 
 use super::{foreign, launch, report};
 use crate::console::{self, Console};
+use crate::kept;
 use crate::language::interpreter::{Interpreter, Stop};
 use crate::language::sources::{Directory, Script, read_text};
 use crate::repl;
@@ -21,6 +23,11 @@ pub(super) struct Arguments {
     /// Continue in the REPL when a `check` fails.
     #[arg(long)]
     pause_on_fail: bool,
+
+    /// Keep the lab when the script has ended, also if it failed, until `nslab stop NAME`. Without NAME it is called as the
+    /// script.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    keep: Option<String>,
 
     /// The script.
     script: PathBuf,
@@ -42,25 +49,45 @@ pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Argument
             return Status::Failed;
         }
     };
+    let keep = match &arguments.keep {
+        Some(_) if lab.is_on_the_host() => {
+            Err(Error::usage("`--keep` keeps a private lab; with `--host` there is none"))
+        }
+        Some(given) => kept::name(given, &arguments.script).map(Some),
+        None => Ok(None),
+    };
+    let keep = match keep {
+        Ok(keep) => keep,
+        Err(error) => {
+            console.error_with_hint(&error);
+            return Status::Failed;
+        }
+    };
     let may_continue = arguments.interactive || arguments.pause_on_fail;
     let interpreter = |lab: &std::sync::Arc<_>, directory| {
         Interpreter::new(std::sync::Arc::clone(lab), console.clone(), directory, &arguments.args)
     };
     launch::in_lab(console, lab, launch::typed_at(may_continue && console::is_interactive()), |lab| {
-        if !may_continue {
+        if !may_continue && keep.is_none() {
             let outcome = interpreter(lab, script.directory.clone()).run(&script);
             return Ok(report(console, &outcome));
         }
         let mut session = Session::new(interpreter(lab, Directory::current()));
         let outcome = session.load(&script);
-        let status = report(console, &outcome);
+        let mut status = report(console, &outcome);
+        if let Some(name) = keep.as_ref().filter(|_| !matches!(outcome, Err(Stop::Interrupted)))
+            && let Err(error) = kept::keep(name, console)
+        {
+            console.error_with_hint(&error);
+            status = Status::Failed;
+        }
         let continues = match &outcome {
             Err(Stop::Exit(_) | Stop::OutputLost(_)) => false,
-            Err(stop) => arguments.interactive || stop.is_check(),
+            Err(stop) => arguments.interactive || arguments.pause_on_fail && stop.is_check(),
             Ok(_) => arguments.interactive,
         };
         if !continues {
-            return Ok(status);
+            return Ok(kept::end(console, status));
         }
         let end = repl::resume(session, console, Some(script.name.clone()))?;
         Ok(if end.is_success() { status } else { end })

@@ -45,6 +45,7 @@ pub fn main(interpreter: Interpreter, console: &Console) -> Result<Status, Lost>
 pub fn resume(session: Session, console: &Console, loaded: Option<String>) -> Result<Status, Lost> {
     let mut state = State::new(session, console.clone(), loaded);
     let status = if state.is_interactive { typed(&mut state) } else { piped(&mut state) };
+    let status = crate::kept::end(console, status);
     console.lost().map_or(Ok(status), Err)
 }
 

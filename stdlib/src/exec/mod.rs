@@ -25,6 +25,7 @@ pub mod handle;
 pub(crate) mod hop;
 pub mod ids;
 pub(crate) mod init;
+pub mod labs;
 pub mod memory;
 pub(crate) mod mounts;
 mod netns;

@@ -15,7 +15,7 @@ use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessageOwned, RecvMsg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 
 type Sys<T> = Result<T, Errno>;
 
@@ -222,6 +222,39 @@ pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
     // SAFETY: the ioctl writes one u64 through the pointer, which is valid for it.
     Errno::result(unsafe { libc::ioctl(ns.as_raw_fd(), NS_GET_ID, &raw mut id) })?;
     Ok(id)
+}
+
+/// The user that made a user namespace: `ioctl(NS_GET_OWNER_UID)`, `ioctl_ns(2)`.
+pub(crate) fn owner_of(user_namespace: BorrowedFd<'_>) -> Sys<Uid> {
+    const NS_GET_OWNER_UID: libc::c_ulong = 0xb704; // _IO(0xb7, 4)
+    let mut owner: libc::uid_t = 0;
+    // SAFETY: the ioctl writes one uid_t through the pointer, which is valid for it.
+    Errno::result(unsafe { libc::ioctl(user_namespace.as_raw_fd(), NS_GET_OWNER_UID, &raw mut owner) })?;
+    Ok(Uid::from_raw(owner))
+}
+
+/// The user namespace around another: `ioctl(NS_GET_PARENT)`, `ioctl_ns(2)`.
+pub(crate) fn parent_of(user_namespace: BorrowedFd<'_>) -> Sys<OwnedFd> {
+    const NS_GET_PARENT: libc::c_ulong = 0xb702; // _IO(0xb7, 2)
+    // SAFETY: the ioctl accesses no memory.
+    let fd = Errno::result(unsafe { libc::ioctl(user_namespace.as_raw_fd(), NS_GET_PARENT) })?;
+    // SAFETY: the kernel has just made the descriptor, with the close-on-exec flag, and no other value owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Outlives `signal`, unless it is ignored already. A handler, unlike an ignored signal, is not inherited by programs.
+pub(crate) fn outlive(signal: Signal) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    if !is_ignored(signal) {
+        // SAFETY: the handler does nothing, so it can run at any time.
+        let _ = unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::Handler(nothing)) };
+    }
+}
+
+/// Gives up the controlling terminal, `ioctl_tty(2)`. A process that leads a group cannot call `setsid(2)` for that.
+pub(crate) fn leave_terminal(terminal: BorrowedFd<'_>) {
+    // SAFETY: the ioctl accesses no memory.
+    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
 }
 
 /// Makes the child enter `namespaces` between fork and exec: for the types that a thread cannot enter.

@@ -79,6 +79,7 @@ fn act(state: &mut State, command: &Command, args: &str) -> Flow {
         Action::Sh => programs::sh(state, args),
         Action::Shell => programs::shell(state, args),
         Action::More => session::more(state),
+        Action::Keep => session::keep(state, args),
         Action::Quit => Flow::End(Status::Ok),
     }
 }

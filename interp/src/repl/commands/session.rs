@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use rhai::Dynamic;
 use stdlib::lab::{Place, process};
+use stdlib::name::LabName;
 
 use super::lab::reset;
 use crate::console::describe;
+use crate::kept;
 use crate::language::sources::{Directory, Script};
 use crate::repl::assist::complete::World as _;
 use crate::repl::show::Text;
@@ -105,6 +107,17 @@ pub(super) fn save(state: &mut State, file: &str) -> Flow {
             state.complain(&format!("`{}` already exists: choose another name", path.display()));
         }
         Err(error) => state.complain(&format!("cannot save to `{}`: {}", path.display(), describe(&error))),
+    }
+    Flow::Continue
+}
+
+/// `:keep NAME`
+pub(super) fn keep(state: &mut State, name: &str) -> Flow {
+    if let Err(error) = LabName::new(name).and_then(|name| kept::keep(&name, &state.console)) {
+        state.complain(&error.to_string());
+        if let Some(hint) = error.hint_text() {
+            state.console.note(&format!("hint: {hint}"));
+        }
     }
     Flow::Continue
 }

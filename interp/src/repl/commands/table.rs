@@ -56,6 +56,8 @@ pub enum Action {
     Shell,
     /// `:more`
     More,
+    /// `:keep`
+    Keep,
     /// `:quit`
     Quit,
 }
@@ -168,7 +170,20 @@ pub const COMMANDS: &[Command] = &[
     ),
     command("shell", "[NS]", "Opens an interactive shell in a namespace.", Completes::Namespaces, Action::Shell),
     command("more", "", "Shows the last output again without cutting it.", Completes::Nothing, Action::More),
-    command("quit", "", "Ends the session and its lab. Ctrl-D does the same.", Completes::Nothing, Action::Quit),
+    command(
+        "keep",
+        "NAME",
+        "Keeps the lab when the session ends, until `nslab stop NAME`. `nslab attach NAME` enters it again.",
+        Completes::Nothing,
+        Action::Keep,
+    ),
+    command(
+        "quit",
+        "",
+        "Ends the session and its lab, unless `:keep` keeps that. Ctrl-D does the same.",
+        Completes::Nothing,
+        Action::Quit,
+    ),
 ];
 
 /// Other names of commands.
@@ -204,7 +219,9 @@ mod tests {
             assert!(COMMANDS[..n].iter().all(|other| other.name != command.name), "{command:?}");
             assert!(COMMANDS[..n].iter().all(|other| other.action != command.action), "{command:?}");
             assert!(command.doc.ends_with('.') && command.doc.starts_with(char::is_uppercase), "{command:?}");
-            assert_eq!(command.args.is_empty(), command.completes == Completes::Nothing, "{command:?}");
+            // A new name has no completion.
+            let has_completion = !command.args.is_empty() && command.action != Action::Keep;
+            assert_eq!(has_completion, command.completes != Completes::Nothing, "{command:?}");
         }
     }
 

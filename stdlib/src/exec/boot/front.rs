@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use super::forbidden::{FORBIDDEN, forbidden};
 use super::helper::{self, Side};
 use super::idmap;
-use super::keeper::{self, Keeper};
+use super::keep::FrontEnds;
+use super::keeper::{self, Inherited, Keeper};
 use super::pipe::{pipe, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Kind, Result};
@@ -88,23 +89,31 @@ impl Foreground<'_> {
 /// When the kernel or a sysctl forbids a lab; the hint names it.
 pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u8> {
     let terminal = Saved::now();
-    let (alive, alive_end) = pipe()?;
+    let (ends, alive, front) = FrontEnds::make()?;
     let (working, working_end) = pipe()?;
     let signals = block_signals(launch.foreground)?;
-    let mut alive_end = Some(alive_end);
-    let side = if launch.private { lab(launch.ids, &alive, &mut alive_end) } else { keeper_of_machine(&mut alive_end) };
+    let mut ends = Some(ends);
+    let side = if launch.private { lab(launch.ids, &alive, &mut ends) } else { keeper_of_machine(&mut ends) };
     let mut children = match side? {
         Side::Front { helper, keeper } => Children { keeper, helper },
         Side::NoKeeper(status) => return Ok(status),
         Side::Keeper(lab) => {
             let interactive = matches!(launch.foreground, Foreground::Repl);
             let keeper = Keeper { alive, working, terminal, lab, interactive, cleanup: launch.cleanup };
-            sys::exit_now(i32::from(keeper::run(keeper, working_end, interpreter)));
+            let inherited = Inherited { working: working_end, front };
+            sys::exit_now(i32::from(keeper::run(keeper, inherited, interpreter)));
         }
     };
-    drop((alive, working_end));
+    drop((alive, working_end, front));
 
-    let mut status = wait_for(&mut children, &signals, launch.foreground);
+    let mut status = match wait_for(&mut children, &signals, launch.foreground, &mut ends) {
+        Ok(End::OfLab(status)) => Ok(status),
+        Ok(End::OfSession(status)) => {
+            terminal.restore();
+            return Ok(status); // the lab is kept
+        }
+        Err(error) => Err(error),
+    };
     children.end(status.is_err());
     if !launch.private {
         // The keeper does the same, unless it was killed; its death kills the interpreter too.
@@ -112,7 +121,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
         let cleaned = (launch.cleanup)(status.as_ref().map_or(FORBIDDEN, |status| *status));
         status = status.map(|_| cleaned);
     }
-    drop(alive_end);
+    drop(ends);
     match launch.foreground {
         // The modes are the program's, and perhaps those of a pager behind it.
         Foreground::Program(_) => terminal::take_from_the_dead(),
@@ -122,7 +131,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
 }
 
 /// Blocks the signals that [`wait_for`] reads.
-fn block_signals(foreground: Foreground<'_>) -> Result<SigSet> {
+pub(super) fn block_signals(foreground: Foreground<'_>) -> Result<SigSet> {
     let mut signals = SigSet::empty();
     // `nohup`, and a shell for its background programs, ignore signals on purpose.
     signals.extend(foreground.signals().iter().copied().filter(|signal| !sys::is_ignored(*signal)));
@@ -133,34 +142,47 @@ fn block_signals(foreground: Foreground<'_>) -> Result<SigSet> {
 }
 
 /// Starts helper and keeper of a lab with the chosen ids, else with the best that the user can have.
-fn lab(choice: Option<Ids>, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+fn lab(choice: Option<Ids>, alive: &OwnedFd, ends: &mut Option<FrontEnds>) -> Result<Side> {
     let Some(choice) = choice else {
         let mut refused = None;
         for ids in idmap::candidates() {
-            match helper::start(ids, alive, alive_end) {
+            match helper::start(ids, alive, ends) {
                 Err(error) if error.kind == Kind::Permission => refused = Some(error),
                 done => return done,
             }
         }
         return Err(refused.unwrap_or_else(|| Error::plain(Kind::Bug, "there are no ids to choose from")));
     };
-    helper::start(choice, alive, alive_end)
+    helper::start(choice, alive, ends)
 }
 
 /// Starts a keeper in the namespaces of the machine.
-fn keeper_of_machine(alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+fn keeper_of_machine(ends: &mut Option<FrontEnds>) -> Result<Side> {
     let keeper = sys::clone_process(CloneFlags::empty()).map_err(forbidden)?;
     Ok(match keeper {
         Some(keeper) => Side::Front { helper: None, keeper },
         None => {
-            drop(alive_end.take());
+            drop(ends.take());
             Side::Keeper(None)
         }
     })
 }
 
-/// Waits for the keeper's end, and does meanwhile what the signals say.
-fn wait_for(children: &mut Children, signals: &SigSet, foreground: Foreground<'_>) -> Result<u8> {
+/// What the front has waited for, and the status of nslab.
+pub(super) enum End {
+    /// The lab, or with `--host` the keeper.
+    OfLab(u8),
+    /// The session in a lab that is kept.
+    OfSession(u8),
+}
+
+/// Waits for the keeper's end, and does meanwhile what the signals and the interpreter say.
+pub(super) fn wait_for(
+    children: &mut Children,
+    signals: &SigSet,
+    foreground: Foreground<'_>,
+    ends: &mut Option<FrontEnds>,
+) -> Result<End> {
     let wait_error = |e| Error::sys("wait for the lab", e);
     let events = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
     // When the lab is killed if it has not ended by itself, and the signal that is the reason.
@@ -168,12 +190,18 @@ fn wait_for(children: &mut Children, signals: &SigSet, foreground: Foreground<'_
     let mut killed_by: Option<Signal> = None;
     loop {
         if let Some(status) = children.ended()? {
-            return Ok(killed_by.map_or(status, |signal| 128 + signal as u8));
+            return Ok(End::OfLab(killed_by.map_or(status, |signal| 128 + signal as u8)));
+        }
+        if let Some(status) = ends.as_mut().and_then(|ends| ends.answer(children.keeper)) {
+            return Ok(End::OfSession(status));
         }
         let timeout = match deadline {
             None => PollTimeout::NONE,
             Some((end, signal)) => {
                 let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() && ends.as_ref().is_some_and(FrontEnds::is_kept) {
+                    return Ok(End::OfSession(128 + signal as u8));
+                }
                 if left.is_zero() {
                     killed_by = Some(signal);
                     deadline = None;
@@ -183,7 +211,10 @@ fn wait_for(children: &mut Children, signals: &SigSet, foreground: Foreground<'_
                 PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
             }
         };
-        match poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], timeout) {
+        let requests = ends.as_ref().and_then(FrontEnds::requests);
+        let fds = [Some(events.as_fd()), requests].into_iter().flatten();
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(wait_error(error)),
         }
@@ -204,10 +235,11 @@ fn wait_for(children: &mut Children, signals: &SigSet, foreground: Foreground<'_
 }
 
 /// The children of the front.
-struct Children {
-    keeper: Pid,
+pub(super) struct Children {
+    /// The first process of the lab; of a lab that another front has made, the interpreter.
+    pub keeper: Pid,
     /// Only a lab has one, and only a lab of root keeps it.
-    helper: Option<Pid>,
+    pub helper: Option<Pid>,
 }
 
 impl Children {
@@ -237,7 +269,7 @@ impl Children {
 
     /// Ends the helper, and the keeper if it may still run. Reaps all children: one of the helper's may be in the lab's
     /// pid namespace, which ends after it.
-    fn end(self, and_keeper: bool) {
+    pub(super) fn end(self, and_keeper: bool) {
         for pid in self.helper.into_iter().chain(and_keeper.then_some(self.keeper)) {
             let _ = kill(pid, Signal::SIGKILL);
         }

@@ -8,6 +8,7 @@
 //! In a lab of root the helper stays: there the kernel lets no process of the lab mount a `/proc`, which would be without
 //! the covers, so sandboxes get theirs from the helper ([`covers`]).
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,10 +24,13 @@ use nix::unistd::Pid;
 use super::forbidden::{FORBIDDEN, explain, forbidden, report};
 use super::idmap;
 use super::inherited::forget_inherited_descriptors;
+use super::keep::{self, FrontEnds};
+use super::keeper::name_user;
 use super::pipe::pipe;
 use crate::error::{Error, Result};
 use crate::exec::covers::{self, Cover};
 use crate::exec::ids::Ids;
+use crate::exec::labs::RunningLab;
 use crate::exec::{mounts, private, sys};
 
 /// The namespaces of the lab, but for the mount namespace: the keeper makes it once the covers are mounted.
@@ -35,6 +39,9 @@ const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
     .union(CloneFlags::CLONE_NEWNET)
     .union(CloneFlags::CLONE_NEWUTS)
     .union(CloneFlags::CLONE_NEWIPC);
+
+/// Its name in lists of processes.
+pub(in crate::exec) const NAME: &CStr = c"nslab-helper";
 
 /// The byte to the keeper if there will be no lab. The helper has reported why.
 const NO_LAB: u8 = u8::MAX;
@@ -57,12 +64,12 @@ pub(super) struct Lab {
     covers: OwnedFd,
 }
 
-/// Starts a helper, which starts the keeper. `alive` is at end of file when the front is gone; `alive_end` is its other
-/// end, which only the front keeps open.
+/// Starts a helper, which starts the keeper. `alive` is at end of file when the front is gone; only the
+/// front keeps `ends` open.
 ///
 /// # Errors
 /// If the kernel refuses the namespaces, or the ids cannot be mapped.
-pub(super) fn start(ids: Ids, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+pub(super) fn start(ids: Ids, alive: &OwnedFd, ends: &mut Option<FrontEnds>) -> Result<Side> {
     // A child of the helper that outlives it is reaped here. As a zombie it would keep the keeper from its end
     // (kernel/pid_namespace.c, `zap_pid_ns_processes`).
     prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
@@ -70,7 +77,7 @@ pub(super) fn start(ids: Ids, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) 
     let (born, born_end) = pipe()?;
     let outer = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
     let Some(helper) = sys::clone_process(outer).map_err(forbidden)? else {
-        drop((alive_end.take(), mapped_end, born));
+        drop((ends.take(), mapped_end, born));
         return Ok(Side::Keeper(Some(help(alive, mapped, born_end))));
     };
     drop((mapped, born_end));
@@ -132,6 +139,7 @@ fn give_up(error: &Error) -> ! {
 fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Option<Lab>> {
     // A stopped process dies too. If the front is gone already, the next read ends.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
+    let _ = prctl::set_name(NAME);
     forget_inherited_descriptors()?;
     let mut ids = [0];
     match File::from(mapped).read_exact(&mut ids) {
@@ -151,6 +159,8 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
     let guarded = mounts::has_root_of_machine()?;
     if guarded {
         end(child)?;
+        // From now on the pipe decides, as for the keeper.
+        prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
         serve(&requests, alive, &keeper);
     }
     Ok(None) // the front reaps the child
@@ -188,7 +198,7 @@ fn cover(keeper: Pid, born_end: OwnedFd, go_end: &File, ids: [u8; 1]) -> Result<
 }
 
 /// Enters namespaces of the lab. A pid namespace is for the children of the caller.
-fn enter(keeper: &OwnedFd, kinds: CloneFlags) -> Result<()> {
+fn enter(keeper: &impl AsFd, kinds: CloneFlags) -> Result<()> {
     sys::enter_namespaces_of(keeper.as_fd(), kinds).map_err(|e| Error::sys("enter the lab's namespaces", e))
 }
 
@@ -200,16 +210,53 @@ fn in_child(work: impl FnOnce() -> u8) -> Result<Pid> {
     }
 }
 
-/// Mounts covers for sandboxes until the interpreter or the front is gone.
-fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &OwnedFd) {
+/// Starts a helper for another interpreter of a lab of root. Returns it, and the interpreter's socket of requests. A lab of
+/// another user has no helper.
+///
+/// Only the front keeps the other end of `alive` open, `alive_end`.
+pub(super) fn join(
+    lab: &RunningLab,
+    alive: &OwnedFd,
+    alive_end: &mut Option<OwnedFd>,
+) -> Result<Option<(Pid, OwnedFd)>> {
+    let Some(helper) = lab.helper()? else { return Ok(None) };
+    let (requests, covers) = covers::channel()?;
+    if let Some(child) = sys::fork().map_err(|e| Error::sys("start a process that mounts", e))? {
+        return Ok(Some((child, covers)));
+    }
+    drop((covers, alive_end.take()));
+    let _ = prctl::set_name(NAME);
+    let outer = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    let keeper = lab.keeper();
+    let joined = prctl::set_pdeathsig(Signal::SIGKILL)
+        .and_then(|()| sys::enter_namespaces_of(helper.as_fd(), outer))
+        .map_err(|e| Error::sys("enter the namespaces of the lab's helper", e))
+        .and_then(|()| enter(&keeper, CloneFlags::CLONE_NEWPID));
+    match joined {
+        Ok(()) => serve(&requests, alive, &keeper),
+        Err(error) => give_up(&error),
+    }
+    sys::exit_now(0)
+}
+
+/// Mounts covers for sandboxes until the interpreter is gone, or the front of a lab that is not kept.
+fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &impl AsFd) {
+    let mut has_front = true;
     loop {
-        let mut fds = [requests, alive].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-        match poll(&mut fds, PollTimeout::NONE) {
+        // The end of file needs no flag; a byte in the pipe wakes no process.
+        let fds = [(requests, PollFlags::POLLIN), (alive, PollFlags::empty())];
+        let mut fds = fds.map(|(fd, flags)| PollFd::new(fd.as_fd(), flags));
+        let watched = if has_front { &mut fds[..] } else { &mut fds[..1] };
+        match poll(watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return,
         }
-        if fds[1].any() == Some(true) {
-            return;
+        if has_front && fds[1].any() == Some(true) {
+            if !keep::is_kept(alive) {
+                return;
+            }
+            has_front = false;
+            keep::detach();
         }
         if fds[0].any() == Some(true) {
             let Ok(Some((cover, namespace))) = covers::next_request(requests) else { return };
@@ -221,7 +268,7 @@ fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &OwnedFd) {
 }
 
 /// Mounts `cover` for `namespace` in a child, which is reaped when this returns.
-fn make(keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<OwnedFd> {
+fn make(keeper: &impl AsFd, cover: Cover, namespace: &OwnedFd) -> Result<OwnedFd> {
     let enter_namespace = || sys::enter(namespace.as_fd()).map_err(|e| Error::sys("enter the sandbox's namespace", e));
     let unshare = || sys::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Error::sys("make a mount namespace", e));
     let mount = || {
@@ -267,10 +314,7 @@ impl Lab {
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
         mounts::share()?;
         private::enter_working_directory();
-        // What programs believe of the user fits the ids of the lab. HOME is the machine's directory.
-        for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
-            sys::set_variable(name, "root");
-        }
+        name_user();
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }

@@ -1,5 +1,6 @@
 //! The keeper: PID 1 of the lab. It reaps, and it exits when the front is gone; then the kernel ends the lab.
 
+use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -18,6 +19,7 @@ use nix::unistd::{Pid, getpid, getppid};
 use super::forbidden::{FORBIDDEN, explain, report};
 use super::helper::Lab;
 use super::inherited::forget_inherited_descriptors;
+use super::keep;
 use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
@@ -39,15 +41,27 @@ pub(crate) struct Keeper<'a> {
     pub cleanup: &'a dyn Fn(u8) -> u8,
 }
 
+/// What only the interpreter keeps open.
+pub(crate) struct Inherited {
+    /// The other end of [`Keeper::working`].
+    pub working: OwnedFd,
+    /// The socket of requests to the front.
+    pub front: OwnedFd,
+}
+
+/// Its name in lists of processes. By it a process in the lab recognizes the lab, and `nslab ps` finds the keeper.
+pub(in crate::exec) const NAME: &CStr = c"nslab-keeper";
+
+/// The name of the interpreter in lists of processes.
+pub(super) const INTERPRETER: &CStr = c"nslab-interp";
+
 /// Enters the lab, runs `interpreter` in a child, and returns its exit status.
-///
-/// Only the interpreter keeps `working` open.
-pub(crate) fn run(mut keeper: Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
+pub(crate) fn run(mut keeper: Keeper<'_>, inherited: Inherited, interpreter: impl FnOnce() -> u8) -> u8 {
     let lab = keeper.lab.take();
     let private = lab.is_some();
     // The helper of a lab has closed them already: their numbers are those of other descriptors now.
     let forgotten = if private { Ok(()) } else { forget_inherited_descriptors() };
-    match forgotten.and_then(|()| start(&keeper, lab, working, interpreter)) {
+    match forgotten.and_then(|()| start(&keeper, lab, inherited, interpreter)) {
         Ok(child) => {
             let status = watch(&keeper, child).unwrap_or_else(|error| {
                 report(&error);
@@ -67,11 +81,17 @@ pub(crate) fn run(mut keeper: Keeper<'_>, working: OwnedFd, interpreter: impl Fn
     }
 }
 
-fn start(keeper: &Keeper<'_>, lab: Option<Lab>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
+fn start(
+    keeper: &Keeper<'_>,
+    lab: Option<Lab>,
+    Inherited { working, front }: Inherited,
+    interpreter: impl FnOnce() -> u8,
+) -> Result<Pid> {
+    let private = lab.is_some();
     // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
     // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
-    let _ = prctl::set_name(c"nslab"); // by this name a process in the lab recognizes it
+    let _ = prctl::set_name(NAME);
     let requests = match lab {
         Some(lab) => {
             let (ids, requests) = lab.enter()?;
@@ -86,9 +106,10 @@ fn start(keeper: &Keeper<'_>, lab: Option<Lab>, working: OwnedFd, interpreter: i
     };
     let me = getpid();
     if let Some(child) = sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
-        drop(working);
+        drop((working, front));
         return Ok(child);
     }
+    let _ = prctl::set_name(INTERPRETER);
     // In a lab the kernel kills the interpreter with PID 1; with `--host` this signal does. It does not come if the
     // keeper died before the call.
     if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != me {
@@ -97,13 +118,16 @@ fn start(keeper: &Keeper<'_>, lab: Option<Lab>, working: OwnedFd, interpreter: i
     if let Some(requests) = requests {
         covers::ask_over(requests);
     }
+    if private {
+        keep::ask_over(front);
+    }
     let status = interpret(keeper.interactive, interpreter);
     drop(working);
     sys::exit_now(i32::from(status))
 }
 
 /// Runs the interpreter in its own process.
-fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
+pub(super) fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
     let _ = SigSet::empty().thread_set_mask();
     if interactive {
         // The process group that started nslab has no number in this pid namespace, so tcsetpgrp(3) cannot give the
@@ -118,6 +142,13 @@ fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> u8 {
     status
 }
 
+/// Says `root` where programs look for the name of the user, as the ids of the lab do. HOME is the machine's directory.
+pub(super) fn name_user() {
+    for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
+        sys::set_variable(name, "root");
+    }
+}
+
 /// Raises the limit of descriptors: two for each namespace soon exceed the usual 1,024. Grows the table now, since the
 /// kernel copies it to grow, which is slow once threads share it (fs/file.c, `expand_fdtable`).
 fn raise_descriptor_limit() {
@@ -130,7 +161,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Reaps until the interpreter ends or the front is gone; passes Ctrl-C on.
+/// Reaps until the interpreter ends, or the front of a lab that is not kept is gone; passes Ctrl-C on.
 fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the interpreter", e);
     let mut signals = SigSet::empty();
@@ -140,18 +171,26 @@ fn watch(keeper: &Keeper<'_>, interpreter: Pid) -> Result<u8> {
     // queues blocked ones.
     signals.thread_block().map_err(wait_error)?;
     let events = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
+    let mut has_front = true;
     loop {
         if let Some(status) = reap(interpreter).map_err(wait_error)? {
             return Ok(status);
         }
+        // The end of file needs no flag; a byte in the pipe wakes no process.
         let mut fds =
-            [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(keeper.alive.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
+            [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(keeper.alive.as_fd(), PollFlags::empty())];
+        let watched = if has_front { &mut fds[..] } else { &mut fds[..1] };
+        match poll(watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(wait_error(error)),
         }
-        if fds[1].any() == Some(true) {
+        if has_front && fds[1].any() == Some(true) {
             keeper.terminal.restore_if_ours();
+            if keep::is_kept(&keeper.alive) {
+                has_front = false;
+                keep::detach();
+                continue;
+            }
             let _ = kill(interpreter, Signal::SIGKILL);
             return Ok(128 + 9);
         }

@@ -11,18 +11,26 @@
 //! * The **keeper** reaps the processes of the lab.
 //! * The **interpreter** runs scripts.
 //!
+//! A lab that is kept ([`keep`]) outlives its front: then keeper and helper go on at the end of file, and the interpreter
+//! stays as a daemon. [`attach()`] starts another interpreter in a lab, a child of a front of its own.
+//!
 //! With `--host` there is no lab that the kernel could end. The keeper, or the front if the keeper is gone, waits until
 //! the interpreter has ended (end of file on a second pipe), then undoes what it made.
 
+mod attach;
 mod forbidden;
 mod front;
 mod helper;
 pub(super) mod idmap;
 mod inherited;
+pub mod keep;
 mod keeper;
 mod pipe;
 pub(super) mod terminal;
 
+pub use attach::attach;
 pub use forbidden::{FORBIDDEN, is_in_lab};
 pub use front::{Foreground, Launch, launch};
+pub(super) use helper::NAME as HELPER;
 pub use inherited::{is_ignored, keep_inherited_descriptors};
+pub(super) use keeper::NAME as KEEPER;

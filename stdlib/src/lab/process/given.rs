@@ -14,18 +14,20 @@ use super::Ended;
 use crate::error::{Error, Result};
 use crate::exec::spawn::{Streams, spawn, with_system_directories};
 use crate::exec::{self, thread_error};
+use crate::lab::{Lab, Place};
 
-/// Runs `argv` in the lab's root to its end. The lab is private. It gets the signals whose numbers arrive on the pipe `signals`.
+/// Runs `argv` at `place` to its end. The lab is private. It gets the signals whose numbers arrive on the pipe `signals`.
 ///
 /// A file without a first line for the kernel is a script of the shell, as for `execvp(3)`. The directories of system
 /// programs are on its `PATH`, since it is root in the lab.
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run_given(argv: &[OsString], signals: OwnedFd) -> Result<Ended> {
+pub fn run_given(lab: &Lab, place: &Place, argv: &[OsString], signals: OwnedFd) -> Result<Ended> {
     let environment: Vec<_> =
         env::var("PATH").ok().map(|path| ("PATH", with_system_directories(&path))).into_iter().collect();
-    let start = |argv: &[&OsStr]| spawn(&[], argv, Streams::Inherited, &environment);
+    let namespaces = place.namespaces(lab)?;
+    let start = |argv: &[&OsStr]| spawn(&namespaces, argv, Streams::Inherited, &environment);
     let words: Vec<&OsStr> = argv.iter().map(OsString::as_os_str).collect();
     let started = match start(&words) {
         Err(error) if error.errno == Some(Errno::ENOEXEC) => start(&[&[OsStr::new("/bin/sh")], &*words].concat()),
