@@ -16,6 +16,7 @@ use core::value::register_equality;
 mod addr;
 pub mod core;
 mod deletion;
+mod file;
 mod firewall;
 mod link;
 mod namespace;
@@ -23,6 +24,7 @@ mod netns;
 mod netns_files;
 mod probe;
 mod process;
+mod ready;
 mod route;
 mod script;
 mod sysctl;
@@ -51,6 +53,8 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
+        ready::FAMILY,
+        file::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,

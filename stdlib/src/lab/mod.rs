@@ -23,7 +23,9 @@ mod ping;
 mod ping_all;
 pub mod place;
 pub mod process;
+pub mod ready;
 mod registry;
+pub mod tmpfiles;
 pub mod topology;
 mod view;
 
