@@ -171,8 +171,12 @@ fn hosts_has_the_names_of_the_namespaces_and_their_addresses() {
         // Another namespace of the same name, at once.
         exec("ip netns delete h3");
         exec("ip netns add h3");
-        delete(open_netns("h2"));
-        check names.call(h1) == ["fd00::1\th1"];
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2"];
+        let h5 = netns("h5");
+        addr(link(h5, "lo"), "10.0.5.5/32");
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2", "10.0.5.5\th5"];
+        delete(h5);
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2"];
         // Other lines stay.
         bash(host(), "sed '1s/^/10.9.9.9 mine\\n/' /etc/hosts >/etc/new && mv /etc/new /etc/hosts && echo 10.9.9.8 last >>/etc/hosts");
         addr(cable.a, "10.0.0.9/24");
