@@ -33,6 +33,7 @@ pub(crate) mod spawn;
 pub(crate) mod sys;
 pub(crate) mod wait;
 
+pub(crate) use covers::are_from_helper;
 pub use hop::thread_error;
 pub use init::main_of_init;
 pub(crate) use wait::readable;
