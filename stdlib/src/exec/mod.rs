@@ -34,6 +34,7 @@ pub(crate) mod sys;
 pub(crate) mod view;
 pub(crate) mod wait;
 
+pub(crate) use covers::are_from_helper;
 pub use hop::thread_error;
 pub use init::main_of_init;
 pub(crate) use wait::readable;
