@@ -165,6 +165,28 @@ fn a_timeout_carries_what_was_written_before_it() {
     );
 }
 
+#[trial(ps)]
+fn a_captured_program_leads_a_session_that_ends_with_it() {
+    passes_for_all(
+        r#"
+        let own = ["sh", "-c", "ps -o pid= -o pgid= -o sid= -p $$"];
+        for box in [host(), unshare(["mount"]), unshare(["user"])] {
+            let ids = exec(box, own).stdout.split();
+            check ids.len == 3 && ids[0] == ids[1] && ids[0] == ids[2];
+        }
+        // A timeout ends the whole group, a signal the program alone.
+        let e = expect_error(|| exec(["sh", "-c", "sleep 3603 & sleep 3604; true"], #{timeout: "200ms"}));
+        check e.kind == "timeout";
+        let p = start(["sh", "-c", "sleep 3605 & echo $!; exec sleep 3606"]);
+        wait_until(|| p.stdout != "");
+        check wait(kill(p)).signal == 15;
+        wait_until(|| !bash(host(), "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.contains("sleep 3604"));
+        let left = bash(host(), "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout;
+        check left.contains("sleep 3605") && !left.contains("sleep 3603") && !left.contains("sleep 3606");
+        "#,
+    );
+}
+
 #[trial(perl)]
 fn a_program_that_leaves_its_process_group_is_killed_too() {
     passes(

@@ -24,7 +24,7 @@ const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 /// The standard streams of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
-    /// Pipes. Without `stdin`, standard input is `/dev/null`.
+    /// Pipes, and a session without a terminal. Without `stdin`, standard input is `/dev/null`.
     Piped { stdin: bool },
     /// The terminal, with the program in the foreground.
     Terminal,

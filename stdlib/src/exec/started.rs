@@ -35,7 +35,7 @@ impl Started {
         Self { pid, pidfd, stdin: None, stdout: None, stderr: None, is_reaped: false }
     }
 
-    /// Its PID, also that of the process group which it leads.
+    /// Its PID, which is also that of its process group.
     pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }

@@ -50,7 +50,7 @@ pub(super) struct Plan<'a> {
 pub(super) enum Streams<'a> {
     /// The terminal, with the child in the foreground.
     Terminal,
-    /// The child's ends of pipes. Without `stdin`, standard input is `/dev/null`.
+    /// The child's ends of pipes, with the child in a session of its own. Without `stdin`, standard input is `/dev/null`.
     Pipes { stdin: Option<BorrowedFd<'a>>, stdout: BorrowedFd<'a>, stderr: BorrowedFd<'a> },
 }
 
@@ -151,8 +151,9 @@ impl Child<'_> {
         match self.plan.streams {
             Streams::Terminal => take_terminal(),
             Streams::Pipes { stdin, stdout, stderr } => {
-                // SAFETY: setpgid(2) accesses no memory.
-                check(unsafe { libc::setpgid(0, 0) }).map_err(|errno| (Step::Connect, errno))?;
+                // The session, new, has no terminal: the program cannot push input into that of the user (TIOCSTI).
+                // SAFETY: setsid(2) accesses no memory.
+                check(unsafe { libc::setsid() }).map_err(|errno| (Step::Connect, errno))?;
                 connect(stdin, stdout, stderr).map_err(|errno| (Step::Connect, errno))?;
             }
         }
