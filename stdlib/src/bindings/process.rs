@@ -13,7 +13,7 @@ use super::core::written::Argv;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
 use crate::lab::Lab;
-use crate::lab::process::{Output, Process, run, run_in_terminal};
+use crate::lab::process::{Command, Output, Process, run, run_in_terminal};
 use crate::notation::millis;
 
 pub(super) const FAMILY: Family = Family {
@@ -74,6 +74,14 @@ pub(crate) struct ExecOptions {
     stdin: Option<String>,
     timeout: Duration,
     terminal: bool,
+    strict: bool,
+}
+
+/// The option `ids` of programs.
+const IDS: Key = Key::new("ids", "\"strict\": the kernel answers changes of ids, also in a lab that pretends them");
+
+fn strict(options: &mut Options) -> Result<bool> {
+    options.word("ids", &[("strict", true)]).map(|strict| strict.unwrap_or(false))
 }
 
 impl FromOptions for ExecOptions {
@@ -81,6 +89,7 @@ impl FromOptions for ExecOptions {
         Key::new("stdin", "text for its standard input; default none"),
         Key::new("timeout", "kill it after this time; default \"30s\""),
         Key::new("terminal", "give it the terminal and capture nothing; default false"),
+        IDS,
     ];
     fn from(options: &mut Options) -> Result<Self> {
         let terminal = options.flag("terminal")?.unwrap_or(false);
@@ -88,13 +97,26 @@ impl FromOptions for ExecOptions {
         if terminal && stdin.is_some() {
             return Err(Error::usage("`stdin` and `terminal` exclude each other"));
         }
-        Ok(Self { stdin, terminal, timeout: options.duration("timeout")?.unwrap_or(LIMIT) })
+        let timeout = options.duration("timeout")?.unwrap_or(LIMIT);
+        Ok(Self { stdin, timeout, terminal, strict: strict(options)? })
     }
     fn fill(&self, values: &mut Values<'_>) {
         if let Some(text) = &self.stdin {
             values.put("stdin", Ok(escaped(text)));
         }
         values.set_some("timeout", Some(self.timeout.as_secs_f64()).filter(|_| self.timeout != LIMIT));
+    }
+}
+
+/// How a program is started in the background.
+pub(crate) struct StartOptions {
+    strict: bool,
+}
+
+impl FromOptions for StartOptions {
+    const KEYS: &'static [Key] = &[IDS];
+    fn from(options: &mut Options) -> Result<Self> {
+        Ok(Self { strict: strict(options)? })
     }
 }
 
@@ -126,13 +148,14 @@ bindings! {
     /// check exec("false").code == 1;
     /// ```
     fn exec(lab: Arc<Lab>, ns: Here, command: Argv, opts: Opts<ExecOptions>) -> Output {
+        let command = Command { argv: command.0.clone(), strict: opts.0.strict };
         if opts.0.terminal {
             let started = std::time::Instant::now();
-            let ended = run_in_terminal(&lab, &ns.0, &command.0)?;
+            let ended = run_in_terminal(&lab, &ns.0, &command)?;
             let (stdout, stderr) = (String::new(), String::new());
-            return Ok(Output { argv: command.0.clone(), ended, stdout, stderr, time: started.elapsed() });
+            return Ok(Output { argv: command.argv, ended, stdout, stderr, time: started.elapsed() });
         }
-        run(&lab, &ns.0, &command.0, opts.0.stdin.clone(), opts.0.timeout)
+        run(&lab, &ns.0, &command, opts.0.stdin.clone(), opts.0.timeout)
     }
 
     /// Starts a program in the background and returns its handle at once.
@@ -145,8 +168,8 @@ bindings! {
     /// check p.alive;
     /// check same_ns(ns1, p.pid);
     /// ```
-    fn start(lab: Arc<Lab>, ns: Here, command: Argv) -> Process {
-        Process::start(&lab, &ns.0, &command.0)
+    fn start(lab: Arc<Lab>, ns: Here, command: Argv, opts: Opts<StartOptions>) -> Process {
+        Process::start(&lab, &ns.0, &Command { argv: command.0.clone(), strict: opts.0.strict })
     }
 
     /// Lists the background processes that run, and those that have ended and are still held by a variable.
