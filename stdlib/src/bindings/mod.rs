@@ -16,6 +16,7 @@ use core::value::register_equality;
 mod addr;
 pub mod core;
 mod deletion;
+mod files;
 mod firewall;
 mod link;
 mod namespace;
@@ -51,6 +52,7 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
+        files::FAMILY,
         ready::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
