@@ -16,6 +16,7 @@ use core::value::register_equality;
 mod addr;
 pub mod core;
 mod deletion;
+mod file;
 mod files;
 mod firewall;
 mod link;
@@ -54,6 +55,7 @@ fn families() -> Vec<Family> {
         process::FAMILY,
         files::FAMILY,
         ready::FAMILY,
+        file::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,
