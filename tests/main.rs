@@ -19,6 +19,7 @@ mod common;
 mod equivalent;
 mod errors;
 mod hostile;
+mod ids;
 mod isolation;
 mod lab;
 mod layers;

@@ -2,16 +2,17 @@
 #![allow(unsafe_code, reason = "raw system calls; each block says why it is sound")]
 #![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
 
-use std::io;
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{ControlMessageOwned, RecvMsg};
 use nix::unistd::Pid;
 
 type Sys<T> = Result<T, Errno>;
@@ -25,6 +26,25 @@ pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     let pid = Errno::result(i32::try_from(pid).unwrap_or(-1))?;
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
+}
+
+/// As [`fork`], with a PID far from those that the pid namespace of the child gives out: it skips none for the child. A
+/// kernel or a filter without `clone3(2)` gives it the next one.
+pub(crate) fn fork_apart() -> Sys<Option<Pid>> {
+    const APART: libc::pid_t = 30_000; // below the smallest usual `pid_max`
+    let pid = APART;
+    // SAFETY: all fields are integers, and zero means that the field is not used.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = libc::SIGCHLD.cast_unsigned().into();
+    args.set_tid = std::ptr::from_ref(&pid) as u64;
+    args.set_tid_size = 1;
+    // SAFETY: without CLONE_VM the child has its own copy of all memory, as after fork(2). The caller has one thread.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match child {
+        0 => Ok(None),
+        child if child > 0 => Ok(Some(Pid::from_raw(i32::try_from(child).map_err(|_| Errno::ERANGE)?))),
+        _ => clone_process(CloneFlags::empty()),
+    }
 }
 
 /// `fork(2)` by the C library, which keeps its own state right. `None` is the child. The caller has one thread.
@@ -53,6 +73,11 @@ pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
     nix::sched::setns(ns, CloneFlags::empty())
 }
 
+/// Moves the calling thread into namespaces of another process, of all `kinds`. The thread must end soon.
+pub(crate) fn enter_namespaces_of(process: BorrowedFd<'_>, kinds: CloneFlags) -> Sys<()> {
+    nix::sched::setns(process, kinds)
+}
+
 /// Gives the calling thread new namespaces.
 pub(crate) fn unshare(kinds: CloneFlags) -> Sys<()> {
     nix::sched::unshare(kinds)
@@ -72,6 +97,42 @@ pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: MsFlags) -> S
 /// `umount2(2)`, lazily.
 pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
     nix::mount::umount2(target, MntFlags::MNT_DETACH)
+}
+
+/// `open_tree(2)`: a copy of the mount at `path`, with all mounts below it, that is attached nowhere.
+pub(crate) fn copy_of_mounts(path: &CStr) -> Sys<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE.cast_unsigned();
+    // SAFETY: the path is a string that ends in NUL. The descriptor that the call returns is new.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made the descriptor, and no other value owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `move_mount(2)`: attaches a copy of mounts at `path`.
+pub(crate) fn attach_mounts(tree: BorrowedFd<'_>, path: &CStr) -> Sys<()> {
+    // SAFETY: both paths are strings that end in NUL.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })?;
+    Ok(())
+}
+
+/// The descriptor that came with a message.
+pub(crate) fn descriptor_of(message: &RecvMsg<'_, '_, ()>) -> Sys<Option<OwnedFd>> {
+    let mut received = message.cmsgs()?.flat_map(|part| match part {
+        ControlMessageOwned::ScmRights(all) => all,
+        _ => Vec::new(),
+    });
+    // SAFETY: the kernel has just made the descriptor, and no other value owns it.
+    Ok(received.next().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// `ppoll(2)`, with the signal mask as it is. Without `timeout` it waits until a descriptor is ready.
@@ -150,39 +211,16 @@ pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
     Ok(id)
 }
 
-/// Makes the child enter `namespaces` between fork and exec: for the types that a thread cannot enter.
-pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
-    let enter = move || {
-        for ns in &namespaces {
-            // The system call alone, not `enter()`: the parent has threads.
-            // SAFETY: setns(2) is async-signal-safe and takes a descriptor that the closure keeps open.
-            if unsafe { libc::setns(ns.as_raw_fd(), 0) } != 0 {
-                return Err(io::Error::last_os_error());
-            }
+/// `waitpid(2)` for one child: its status, or `None` if `flags` say not to wait and it runs on.
+pub(crate) fn wait_for(pid: Pid, flags: libc::c_int) -> Sys<Option<ExitStatus>> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes one integer through the pointer, which is valid for it.
+        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags) }) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(ExitStatus::from_raw(status))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
-        Ok(())
-    };
-    // SAFETY: the closure only makes system calls; it does not allocate.
-    unsafe { command.pre_exec(enter) };
-}
-
-/// Gives the child the terminal and the default signal actions. The child leads a foreground process group of its own
-/// if this process has a group that can take the terminal back.
-pub(crate) fn take_terminal_in_child(command: &mut Command) {
-    let take = || {
-        // SAFETY: signal(2), getpgrp(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
-        unsafe {
-            if libc::getpgrp() > 0 {
-                libc::setpgid(0, 0);
-                libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-                libc::tcsetpgrp(0, libc::getpid());
-            }
-            for signal in [libc::SIGTTOU, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP] {
-                libc::signal(signal, libc::SIG_DFL);
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: the closure only makes system calls; it does not allocate.
-    unsafe { command.pre_exec(take) };
+    }
 }
