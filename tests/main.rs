@@ -25,6 +25,8 @@ mod lab;
 mod layers;
 mod memory;
 mod output;
+mod pretend;
+mod private;
 mod repl;
 mod scripts;
 mod session;

@@ -4,6 +4,7 @@ mod addr;
 mod bridge;
 mod errors;
 mod file;
+mod files;
 mod firewall;
 mod ifb;
 mod link;

@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use stdlib::exec::boot::{self, Launch};
 use stdlib::exec::ids::{self, Ids};
+use stdlib::exec::private;
 use stdlib::kernel::{self, Answer};
 use stdlib::lab::Lab;
 use stdlib::{Error, Kind};
@@ -54,6 +55,9 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
 fn in_the_lab(console: &Console, no_range: Option<Error>) -> Result<Status, Lost> {
     row(console, "lab", "", "yes: user, mount, pid, net, uts and ipc namespaces, with /proc, /sys and /run")?;
     show_ids(console, no_range)?;
+    for tree in private::trees() {
+        row(console, "files", &tree.path, &tree.state)?;
+    }
     let features = match Lab::here(None).and_then(|lab| kernel::probe(&lab)) {
         Ok(features) => features,
         Err(error) => {

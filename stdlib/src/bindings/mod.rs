@@ -17,6 +17,7 @@ mod addr;
 pub mod core;
 mod deletion;
 mod file;
+mod files;
 mod firewall;
 mod link;
 mod namespace;
@@ -52,6 +53,7 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
+        files::FAMILY,
         ready::FAMILY,
         file::FAMILY,
         namespace::FAMILY,

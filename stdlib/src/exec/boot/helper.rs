@@ -27,7 +27,7 @@ use super::pipe::pipe;
 use crate::error::{Error, Result};
 use crate::exec::covers::{self, Cover};
 use crate::exec::ids::Ids;
-use crate::exec::{mounts, sys};
+use crate::exec::{mounts, private, sys};
 
 /// The namespaces of the lab, but for the mount namespace: the keeper makes it once the covers are mounted.
 const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
@@ -51,7 +51,7 @@ pub(super) enum Side {
 
 /// What the keeper inherits from the helper.
 pub(super) struct Lab {
-    /// One byte when the covers are mounted: the ids of the lab.
+    /// The report of [`private`], and a last byte when the covers are mounted: the ids of the lab.
     go: OwnedFd,
     /// The socket of requests for covers.
     covers: OwnedFd,
@@ -146,7 +146,7 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
     };
     drop((go, covers));
     let mut go_end = File::from(go_end);
-    let prepared = prepare(keeper, born_end).map_err(|error| report(&explain(error))); // before the keeper ends
+    let prepared = prepare(keeper, born_end, &go_end).map_err(|error| report(&explain(error))); // before the keeper ends
     let byte = if matches!(prepared, Ok((0, _))) { ids } else { [NO_LAB] };
     let _ = go_end.write_all(&byte); // it fails if the keeper is gone
     drop(go_end);
@@ -158,9 +158,9 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
     Ok(None)
 }
 
-/// Maps the keeper's ids and mounts the covers in a child. Returns the child's status, and the keeper's descriptor if
-/// there will be requests.
-fn prepare(keeper: Pid, born_end: OwnedFd) -> Result<(u8, Option<OwnedFd>)> {
+/// Maps the keeper's ids. Mounts the covers in a child, which tells the keeper what they are. Returns the child's status,
+/// and the keeper's descriptor if there will be requests.
+fn prepare(keeper: Pid, born_end: OwnedFd, mut go_end: &File) -> Result<(u8, Option<OwnedFd>)> {
     File::from(born_end)
         .write_all(&keeper.as_raw().to_ne_bytes())
         .map_err(|e| Error::io("write the PID of the lab's first process", &e))?;
@@ -170,7 +170,8 @@ fn prepare(keeper: Pid, born_end: OwnedFd) -> Result<(u8, Option<OwnedFd>)> {
     enter(&keeper, CloneFlags::CLONE_NEWPID)?;
     let status = in_child(|| {
         enter(&keeper, CloneFlags::CLONE_NEWNET)?;
-        mounts::cover(guarded)
+        let trees = mounts::cover(guarded)?;
+        go_end.write_all(trees.as_bytes()).map_err(|e| Error::io("write to the lab's first process", &e))
     })?;
     Ok((status, guarded.then_some(keeper)))
 }
@@ -246,14 +247,16 @@ impl Lab {
     /// Waits until the covers are mounted, then gives the keeper a mount namespace in which they are locked. Returns the
     /// ids of the lab, and the socket of requests for covers if the helper answers them.
     pub(super) fn enter(self) -> Result<(Ids, Option<OwnedFd>)> {
-        let mut byte = [0];
-        match File::from(self.go).read_exact(&mut byte) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(128 + 9), // it was killed
-            read => read.map_err(|e| unread("the ids of the lab", &e))?,
-        }
-        let Some(ids) = Ids::of_byte(byte[0]) else { sys::exit_now(i32::from(FORBIDDEN)) };
+        let mut told = Vec::new();
+        File::from(self.go).read_to_end(&mut told).map_err(|e| unread("what the lab is", &e))?;
+        let ids = match told.pop() {
+            Some(NO_LAB) => sys::exit_now(i32::from(FORBIDDEN)),
+            byte => byte.and_then(Ids::of_byte).unwrap_or_else(|| sys::exit_now(128 + 9)), // the helper was killed
+        };
+        private::set(&String::from_utf8_lossy(&told));
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
         mounts::share_names()?;
+        private::enter_working_directory();
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }
