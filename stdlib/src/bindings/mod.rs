@@ -17,7 +17,6 @@ mod addr;
 pub mod core;
 mod deletion;
 mod file;
-mod files;
 mod firewall;
 mod link;
 mod namespace;
@@ -53,7 +52,6 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
-        files::FAMILY,
         ready::FAMILY,
         file::FAMILY,
         namespace::FAMILY,
