@@ -159,6 +159,20 @@ bindings! {
         }
         Ok(std::env::var_os(&name).map(|value| value.to_string_lossy().into_owned()))
     }
+
+    /// Makes the directories in `/run` that installed programs have in their `tmpfiles.d` files, and returns the new ones.
+    ///
+    /// No equivalent command: `systemd-tmpfiles --create --prefix=/run` makes more than directories. A lab's `/run` is empty at
+    /// its start, and a program as it is packaged expects its own directory there, such as `/run/frr`. An owner that the lab
+    /// has no id for is left out.
+    ///
+    /// ```rhai
+    /// tmpfiles();
+    /// check tmpfiles() == [];
+    /// ```
+    fn tmpfiles(lab: Arc<Lab>) -> Array {
+        Ok(tmpfiles::make(&lab)?.into_iter().map(Dynamic::from).collect())
+    }
 }
 
 /// The text that is written, with what stands for it in a command.

@@ -1,4 +1,5 @@
-//! The system calls that need care: every `unsafe` block, every `setns`, `unshare`, `clone` and `mount` is here.
+//! The system calls that need care: every `unsafe` block, `setns`, `unshare`, `clone` and `mount` is here, but those of the
+//! child that becomes a program (`vfork`).
 #![allow(unsafe_code, reason = "raw system calls; each block says why it is sound")]
 #![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
 
@@ -60,6 +61,12 @@ pub(crate) fn fork() -> Sys<Option<Pid>> {
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: _exit(2) has no precondition.
     unsafe { libc::_exit(status) }
+}
+
+/// Changes a variable of the environment. The caller has one thread.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: the only caller (keeper) is single-threaded, so nothing reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// Writes to standard error, once and without a buffer: there may be no memory.

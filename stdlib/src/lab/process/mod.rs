@@ -80,15 +80,10 @@ impl fmt::Display for Output {
 /// Starts `command`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
 fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
     let tag = lab.journal().map(|journal| (TAG.to_owned(), journal.tag()));
-    let root = ["USER", "LOGNAME"].map(|name| (name.to_owned(), "root".to_owned()));
-    let is_private = tag.is_none();
-    let root = root.into_iter().filter(|(name, _)| {
-        is_private && !command.clear_environment && !command.environment.iter().any(|(other, _)| other == name)
-    });
     let program = Program {
         argv: command.argv.clone(),
         streams,
-        variables: root.chain(command.environment.iter().cloned()).chain(tag).collect(),
+        variables: command.environment.iter().cloned().chain(tag).collect(),
         inherits: !command.clear_environment,
         directory: command.directory.clone(),
         limits: command.limits.clone(),
