@@ -248,7 +248,7 @@ fn programs() -> Vec<Row> {
             Again { state: "sh(`for p in $(pgrep -x sleep); do readlink /proc/$p/ns/uts; done; echo .`)", undo: "sh(`pkill -x sleep`);" }),
         prints("exec", "", "exec(`sh -c 'pwd; echo $A; ulimit -n'`, #{env: #{A: `x y`}, cwd: `/usr`, max_files: 99});",
             &["env -C /usr 'A=x y' prlimit --nofile=99 sh -c 'pwd; echo $A; ulimit -n'"], "\"/usr\\nx y\\n99\""),
-        prints("exec", "", "exec(`env`, #{clear_env: true, env: #{A: 1}});", &["env -i A=1 env"], "`A=1`"),
+        prints("exec", "", "exec(`env`, #{clear_env: true, env: #{A: 1}});", &["env -i 'A=1' env"], "`A=1`"),
         row("start", "", "start(`echo out`, #{log: `/run/log`});", &["echo out >> /run/log 2>&1 &"], State("sh(`cat /run/log; echo .`)")),
         none("stop", SLEEPER, "stop(p);", &["no equivalent command: `kill -- -PID` ends one process group"]),
         none("processes", SLEEPER, "processes();", &["no equivalent command: `jobs` of a shell lists those of the shell"]),

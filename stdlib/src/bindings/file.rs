@@ -130,20 +130,6 @@ bindings! {
         Ok(path.clone())
     }
 
-    /// Makes the directories in `/run` that installed programs have in their `tmpfiles.d` files, and returns the new ones.
-    ///
-    /// No equivalent command: `systemd-tmpfiles --create --prefix=/run` makes more than directories. A lab's `/run` is empty at
-    /// its start, and a program as it is packaged expects its own directory there, such as `/run/frr`. An owner that the lab
-    /// has no id for is left out.
-    ///
-    /// ```rhai
-    /// tmpfiles();
-    /// check tmpfiles() == [];
-    /// ```
-    fn tmpfiles(lab: Arc<Lab>) -> Array {
-        Ok(tmpfiles::make(&lab)?.into_iter().map(Dynamic::from).collect())
-    }
-
     /// Returns a variable of the environment; `()` if there is none of that name.
     ///
     /// Like `printenv NAME`.
