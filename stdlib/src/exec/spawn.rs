@@ -9,6 +9,7 @@ use std::{env, fs};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
+use nix::sys::resource::Resource;
 use nix::unistd::{Pid, pipe2};
 
 use super::handle::{NsHandle, NsKind};
@@ -39,8 +40,14 @@ pub(crate) struct Program {
     /// Its name or path, and its arguments.
     pub argv: Vec<OsString>,
     pub streams: Streams,
-    /// What its environment has other than that of this process.
-    pub variables: Vec<(&'static str, String)>,
+    /// What its environment has other than what it inherits.
+    pub variables: Vec<(String, String)>,
+    /// Whether it inherits the environment of this process.
+    pub inherits: bool,
+    /// Its working directory, if not that of this process.
+    pub directory: Option<PathBuf>,
+    /// Its resource limits, if not those of this process.
+    pub limits: Vec<(Resource, u64)>,
     /// Whether changes of ids are the kernel's, also where the lab pretends them.
     pub strict: bool,
 }
@@ -55,7 +62,7 @@ pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Start
 
 /// Starts a program, which inherits the seccomp filter of the calling thread.
 fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
-    let Program { argv, streams, variables, .. } = program;
+    let Program { argv, streams, variables, inherits, directory, limits, .. } = program;
     let [program, ..] = &argv[..] else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
@@ -68,7 +75,9 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
     };
     // Entering a mount namespace sets the working directory to its root.
     let is_moved = namespaces.iter().any(|ns| ns.kind() == NsKind::Mount);
-    let directory = is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
+    let own_directory = || is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
+    let requires_directory = directory.is_some();
+    let directory = directory.clone().or_else(own_directory);
     let path = search_path(variables);
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
@@ -84,10 +93,12 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
             }
             None => vfork::Streams::Terminal,
         },
-        directory: directory.map(|directory| c_string(directory.as_os_str())).transpose()?,
+        directory: directory.as_ref().map(|directory| c_string(directory.as_os_str())).transpose()?,
+        requires_directory,
+        limits: limits.clone(),
         candidates: candidates(&path, program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
         argv: argv.iter().map(|word| c_string(word)).collect::<Result<_>>()?,
-        environment: environment(variables)?,
+        environment: environment(variables, *inherits)?,
     };
     let mut result = start(namespaces, &plan)?;
     if let Err((Step::Execute, _)) = result
@@ -97,7 +108,13 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         plan.candidates = vec![c_string(find(namespaces, &path, program)?.as_os_str())?];
         result = start(namespaces, &plan)?;
     }
-    let (pid, pidfd) = result.map_err(|(step, errno)| failed(program, step, errno))?;
+    let (pid, pidfd) = result.map_err(|(step, errno)| match step {
+        Step::Directory => {
+            let directory = directory.unwrap_or_default();
+            Error::sys(format!("enter directory `{}`", short(&directory.to_string_lossy())), errno)
+        }
+        _ => failed(program, step, errno),
+    })?;
     let mut started = Started::new(pid, pidfd);
     if let Some(Pipes { stdin, stdout, stderr }) = pipes {
         started.stdin = stdin.map(|pipe| pipe.ours);
@@ -139,10 +156,11 @@ fn c_string(text: &OsStr) -> Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
 }
 
-/// The environment of this process, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(&str, String)]) -> Result<Vec<CString>> {
-    let inherited = env::vars_os().filter(|(name, _)| !variables.iter().any(|(other, _)| name == other));
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), value.into()));
+/// The environment of this process if it is inherited, with `variables` instead of its variables of the same names.
+fn environment(variables: &[(String, String)], inherits: bool) -> Result<Vec<CString>> {
+    let is_replaced = |name: &OsStr| variables.iter().any(|(other, _)| name == other.as_str());
+    let inherited = env::vars_os().filter(|(name, _)| inherits && !is_replaced(name));
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     inherited
         .chain(variables)
         .map(|(mut text, value)| {
@@ -163,7 +181,7 @@ fn is_path(program: &OsStr) -> bool {
 }
 
 /// The search path of a program with these variables.
-fn search_path(variables: &[(&str, String)]) -> String {
+fn search_path(variables: &[(String, String)]) -> String {
     let own = variables.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone());
     own.or_else(|| env::var("PATH").ok()).unwrap_or_else(|| USUAL_PATH.into())
 }
@@ -201,6 +219,8 @@ fn failed(program: &OsStr, step: Step, errno: Errno) -> Error {
             error.hint("a limit is reached: of processes (`ulimit -u`, `pids.max` of the cgroup) or memory")
         }
         (Step::Enter, _) => Error::sys("enter the namespace", errno),
+        (Step::Limit, _) => Error::sys(format!("set the limits of `{}`", short(&program.to_string_lossy())), errno)
+            .hint("a limit can be lowered: `ulimit -H -a` shows the highest"),
         _ => error,
     }
 }

@@ -21,8 +21,16 @@ use crate::exec::{self, thread_error};
 /// # Errors
 /// If it cannot be started.
 pub fn run_given(argv: &[OsString], signals: OwnedFd) -> Result<Ended> {
-    let variables = env::var("PATH").ok().map(|path| ("PATH", with_system_directories(&path))).into_iter().collect();
-    let program = Program { argv: argv.to_vec(), streams: Streams::Inherited, variables, strict: false };
+    let path = env::var("PATH").ok().map(|path| ("PATH".to_owned(), with_system_directories(&path)));
+    let program = Program {
+        argv: argv.to_vec(),
+        streams: Streams::Inherited,
+        variables: path.into_iter().collect(),
+        inherits: true,
+        directory: None,
+        limits: Vec::new(),
+        strict: false,
+    };
     let started = spawn(Vec::new(), program)?;
     let pidfd = started.pidfd.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e))?;
     let pass_on = move || {
