@@ -121,3 +121,73 @@ fn files_below_etc_netns_cover_those_in_etc() {
         "#;
     Shell::new().reading(&format!("{BOTH}{script}")).run().success();
 }
+
+#[trial(ip)]
+fn the_options_of_netns_are_files_that_its_programs_see() {
+    agrees_for_all(
+        r#"
+        let look = "cat /etc/hosts /etc/resolv.conf";
+        let h1 = netns("h1", #{hosts: #{db: "10.0.0.5", www: ["10.0.0.6", "fd00::6"]}, resolv_conf: ["10.0.0.53", "fd00::53"]});
+        let localhost = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+        check both(h1, look) == localhost + "10.0.0.5\tdb\n10.0.0.6\twww\nfd00::6\twww\n" +
+            "nameserver 10.0.0.53\nnameserver fd00::53\n";
+        let h2 = netns("h2", #{hosts: "10.0.0.7 own", resolv_conf: "options ndots:3\n"});
+        check both(h2, look) == "10.0.0.7 own\noptions ndots:3\n";
+        check both(netns("h3", #{hosts: ""}), "cat /etc/hosts") == "";
+        // They go with the namespace.
+        delete(h1);
+        check both(netns("h1"), "cat /etc/hosts") == bash(host(), "cat /etc/hosts").stdout;
+        check bash(host(), "ls /etc/netns/h1 /etc/netns/h2").stdout == "/etc/netns/h1:\n\n/etc/netns/h2:\nhosts\nresolv.conf\n";
+        for wrong in [#{hosts: 5}, #{hosts: #{a: "10.0.0"}}, #{hosts: #{"a b": "10.0.0.1"}}, #{resolv_conf: ["dns"]}, #{x: ""}] {
+            check expect_error(|| netns("h4", wrong)).kind == "usage";
+        }
+        check expect_error(|| netns(#{hosts: ""})).message.contains("without a name");
+        check netns_list().map(|ns| ns.name) == ["h1", "h2", "h3"];
+        "#,
+    );
+}
+
+#[trial(ip)]
+fn hosts_has_the_names_of_the_namespaces_and_their_addresses() {
+    passes_for_all(
+        r#"
+        // What `nslab` has added to the file of the machine.
+        let machine = bash(host(), "cat /etc/hosts").lines;
+        let names = |ns| bash(ns, "cat /etc/hosts").lines.filter(|line| !(line in machine) && !line.starts_with("\x23"));
+        let h1 = netns("h1");
+        check names.call(h1) == [];
+        let cable = veth(h1, "eth0", netns("h2"), "eth0");
+        up(cable.a, "10.0.0.1/24");
+        check names.call(h1) == ["10.0.0.1\th1"];
+        up(cable.b, "10.0.0.2/24");
+        addr(cable.a, "fd00::1/64");
+        check names.call(host()) == ["10.0.0.1\th1", "fd00::1\th1", "10.0.0.2\th2"] ||
+            names.call(host()) == ["fd00::1\th1", "10.0.0.1\th1", "10.0.0.2\th2"];
+        // What programs change.
+        exec(h1, "ip addr del 10.0.0.1/24 dev eth0");
+        exec("ip netns add h3");
+        exec("ip -n h3 addr add 10.0.3.3/24 dev lo");
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2", "10.0.3.3\th3"];
+        // Another namespace of the same name, at once.
+        exec("ip netns delete h3");
+        exec("ip netns add h3");
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2"];
+        let h5 = netns("h5");
+        addr(link(h5, "lo"), "10.0.5.5/32");
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2", "10.0.5.5\th5"];
+        delete(h5);
+        check names.call(h1) == ["fd00::1\th1", "10.0.0.2\th2"];
+        // Other lines stay.
+        bash(host(), "sed '1s/^/10.9.9.9 mine\\n/' /etc/hosts >/etc/new && mv /etc/new /etc/hosts && echo 10.9.9.8 last >>/etc/hosts");
+        addr(cable.a, "10.0.0.9/24");
+        let found = names.call(netns("h4"));
+        check "10.9.9.9 mine" in found && "10.9.9.8 last" in found && "10.0.0.9\th1" in found;
+        keep_hosts(false);
+        check names.call(h1) == ["10.9.9.9 mine", "10.9.9.8 last"];
+        addr(cable.a, "10.0.0.10/24");
+        check names.call(h1) == ["10.9.9.9 mine", "10.9.9.8 last"];
+        keep_hosts(true);
+        check "10.0.0.10\th1" in names.call(h1);
+        "#,
+    );
+}

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::{Pid, Uid, User, getgid, getuid};
 
+use super::sys;
 use crate::error::{Error, Kind, Result};
 
 /// The user and group ids of a lab.
@@ -67,6 +68,13 @@ pub(super) fn own_map(map: &str) -> std::io::Result<Vec<(u64, u64)>> {
 /// Records the ids of the lab, for this process and its children.
 pub(super) fn set(ids: Ids) {
     let _ = CURRENT.set(ids); // the keeper sets it once
+}
+
+/// Says `root` where programs look for the name of the user, as the ids of the lab do. HOME is the machine's directory.
+pub(super) fn name_user() {
+    for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
+        sys::set_variable(name, "root");
+    }
 }
 
 /// The subordinate ids of the user, and the programs that map them (`subuid(5)`, `newuidmap(1)`).

@@ -1,35 +1,31 @@
-//! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
+//! Programs inside any set of namespaces. They inherit no descriptor but the standard streams.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgid, getpgrp};
+use nix::sys::resource::Resource;
+use nix::unistd::{Pid, pipe2};
 
 use super::handle::{NsHandle, NsKind};
-use super::{hop, mounts, sys};
+use super::started::{Started, has_terminal};
+use super::vfork::{self, Plan, Step};
+use super::{hop, mounts, pretend, sys};
 use crate::error::{Error, Result};
+use crate::name::short;
 
 /// The search path if `PATH` is not set.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the kernel may take to end a killed process.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
-
 /// The standard streams of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
-    /// Pipes. Without `stdin`, standard input is `/dev/null`.
+    /// Pipes, and a session without a terminal. Without `stdin`, standard input is `/dev/null`.
     Piped { stdin: bool },
     /// The terminal, with the program in the foreground.
     Terminal,
@@ -38,167 +34,156 @@ pub(crate) enum Streams {
     Inherited,
 }
 
-/// A started process. The pidfd names it even after its PID is reused.
-///
-/// Dropping one that has not been waited for ends it, so no error leaves a process behind. A process that is not reaped
-/// keeps its pid namespace alive.
-pub(crate) struct Started {
-    /// Its pipes, and the handle that waits for it.
-    pub child: Child,
-    /// Readable once it has ended.
-    pub pidfd: OwnedFd,
+/// A program to start.
+#[derive(Clone)]
+pub(crate) struct Program {
+    /// Its name or path, and its arguments.
+    pub argv: Vec<OsString>,
+    pub streams: Streams,
+    /// What its environment has other than what it inherits.
+    pub variables: Vec<(String, String)>,
+    /// Whether it inherits the environment of this process.
+    pub inherits: bool,
+    /// Its working directory, if not that of this process.
+    pub directory: Option<PathBuf>,
+    /// Its resource limits, if not those of this process.
+    pub limits: Vec<(Resource, u64)>,
+    /// Whether changes of ids are the kernel's, also where the lab pretends them.
+    pub strict: bool,
 }
 
-impl Started {
-    /// Kills the process and its process group, and reaps it. The process must not have been waited for: its PID may be
-    /// another's.
-    fn end(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        end(&mut self.child);
+/// Starts `program` inside `namespaces`. It is looked for in the mount namespace among them.
+pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Started> {
+    if pretend::is_on() && !program.strict {
+        return pretend::with_filter(move || spawn_here(&namespaces, &program));
     }
-
-    /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
-    /// continued at once.
-    pub(crate) fn wait_in_the_foreground(self) -> std::result::Result<ExitStatus, Errno> {
-        self.wait(|pid| {
-            let _ = killpg(pid, Signal::SIGCONT);
-        })
-    }
-
-    /// Waits for the end of a program with [`Streams::Inherited`]. If it stops in a process group of its own, as a shell
-    /// that is suspended, the process group of nslab stops with it, which the shell that started nslab sees. In the same
-    /// group the terminal has stopped both. The front passes on the SIGCONT that continues them.
-    pub(crate) fn wait_as_part_of_the_job(self) -> std::result::Result<ExitStatus, Errno> {
-        self.wait(|pid| {
-            if has_terminal() && getpgid(Some(pid)) != Ok(getpgrp()) {
-                let _ = kill(Pid::from_raw(0), Signal::SIGSTOP);
-            }
-        })
-    }
-
-    /// Waits for the end, and calls `stopped` each time when the process has stopped.
-    fn wait(self, stopped: impl Fn(Pid)) -> std::result::Result<ExitStatus, Errno> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
-        loop {
-            match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
-                Ok(WaitStatus::Exited(_, code)) => return Ok(ExitStatus::from_raw(code << 8)),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(ExitStatus::from_raw(signal as i32)),
-                Ok(WaitStatus::Stopped(..)) => stopped(pid),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
+    spawn_here(&namespaces, &program)
 }
 
-impl Drop for Started {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.end();
-        }
-    }
-}
-
-/// Kills `child`, which may have left its process group, and reaps it. A process that the kernel does not end in time,
-/// as one that waits for a dead disk, stays behind: the lab's first process reaps it.
-pub(crate) fn end(child: &mut Child) {
-    let _ = child.kill();
-    let end = Instant::now() + KILL_LIMIT;
-    let mut pause = Duration::from_micros(50);
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(10));
-    }
-}
-
-/// Starts `argv` inside `namespaces`, with `environment` besides that of this process.
-pub(crate) fn spawn(
-    namespaces: &[NsHandle],
-    argv: &[impl AsRef<OsStr> + Sync],
-    streams: Streams,
-    environment: &[(&str, String)],
-) -> Result<Started> {
-    let [program, args @ ..] = argv else {
+/// Starts a program, which inherits the seccomp filter of the calling thread.
+fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
+    let Program { argv, streams, variables, inherits, directory, limits, .. } = program;
+    let [program, ..] = &argv[..] else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
-    let program = program.as_ref();
-    let op = || format!("run `{}`", shown(program));
-    if let Some(bad) = argv.iter().map(AsRef::as_ref).find(|word| word.as_bytes().contains(&0)) {
-        return Err(Error::usage(format!("the word `{}` contains a NUL byte", shown(bad))));
+    if let Some(bad) = argv.iter().find(|word| word.as_bytes().contains(&0)) {
+        return Err(Error::usage(format!("the word `{}` contains a NUL byte", short(&bad.to_string_lossy()))));
     }
-    let home = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    hop::on_a_thread(|| {
-        let in_child = enter_what_a_thread_can(namespaces)?;
-        let own_path = environment.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone());
-        let path = find(program, own_path)?;
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-        let mut command = Command::new(path);
-        command.arg0(program).args(args).envs(environment.iter().cloned());
-        if namespaces.iter().any(|ns| ns.kind() == NsKind::Mount) {
-            // Entering a mount namespace sets the working directory to its root.
-            command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
-        }
-        match streams {
-            Streams::Piped { stdin } => {
-                let stdin = if stdin { Stdio::piped() } else { Stdio::null() };
-                command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let pipes = match streams {
+        Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
+        Streams::Terminal | Streams::Inherited => None,
+    };
+    // Entering a mount namespace sets the working directory to its root.
+    let is_moved = namespaces.iter().any(|ns| ns.kind() == NsKind::Mount);
+    let own_directory = || is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
+    let requires_directory = directory.is_some();
+    let directory = directory.clone().or_else(own_directory);
+    let path = search_path(variables);
+    let mut plan = Plan {
+        namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
+        shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
+        streams: match &pipes {
+            Some(Pipes { stdin, stdout, stderr }) => vfork::Streams::Pipes {
+                stdin: stdin.as_ref().map(|pipe| pipe.childs.as_fd()),
+                stdout: stdout.childs.as_fd(),
+                stderr: stderr.childs.as_fd(),
+            },
+            None if *streams == Streams::Inherited => {
+                vfork::Streams::Inherited { closed: sys::closed_streams(), leads_group: !has_terminal() }
             }
-            Streams::Terminal => sys::take_terminal_in_child(&mut command),
-            Streams::Inherited => {
-                if !has_terminal() {
-                    command.process_group(0);
-                }
-                sys::close_streams_in_child(&mut command);
-            }
+            None => vfork::Streams::Terminal,
+        },
+        directory: directory.as_ref().map(|directory| c_string(directory.as_os_str())).transpose()?,
+        requires_directory,
+        limits: limits.clone(),
+        candidates: candidates(&path, program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
+        argv: argv.iter().map(|word| c_string(word)).collect::<Result<_>>()?,
+        environment: environment(variables, *inherits)?,
+    };
+    let mut result = start(namespaces, &plan)?;
+    if let Err((Step::Execute, _)) = result
+        && !is_path(program)
+    {
+        // The errno is that of one candidate among others.
+        plan.candidates = vec![c_string(find(namespaces, &path, program)?.as_os_str())?];
+        result = start(namespaces, &plan)?;
+    }
+    let (pid, pidfd) = result.map_err(|(step, errno)| match step {
+        Step::Directory => {
+            let directory = directory.unwrap_or_default();
+            Error::sys(format!("enter directory `{}`", short(&directory.to_string_lossy())), errno)
         }
-        if !in_child.is_empty() {
-            sys::enter_in_child(&mut command, in_child);
-        }
-        let mut child = command.spawn().map_err(|e| Error::io(op(), &e))?;
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-        match sys::pidfd_open(pid) {
-            Ok(pidfd) => Ok(Started { child, pidfd }),
-            Err(errno) => {
-                end(&mut child);
-                Err(Error::sys(op(), errno)
-                    .hint("the kernel, or a seccomp filter as in a container, refuses pidfd_open(2)"))
-            }
-        }
-    })
+        _ => failed(program, step, errno),
+    })?;
+    let mut started = Started::new(pid, pidfd);
+    if let Some(Pipes { stdin, stdout, stderr }) = pipes {
+        started.stdin = stdin.map(|pipe| pipe.ours);
+        (started.stdout, started.stderr) = (Some(stdout.ours), Some(stderr.ours));
+    }
+    Ok(started)
 }
 
-/// Enters the namespaces that a thread may enter. Returns the rest for the child: the user namespace last, since
-/// entering it gives up the right to enter the others.
-fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
-    let copy = |ns: &NsHandle| ns.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e));
-    let of_kind = |kind| namespaces.iter().filter(move |ns: &&NsHandle| ns.kind() == kind);
-    let mut in_child = Vec::new();
-    for kind in [NsKind::Time, NsKind::User] {
-        for ns in of_kind(kind) {
-            in_child.push(copy(ns)?);
-        }
-    }
-    for ns in namespaces {
-        if !matches!(ns.kind(), NsKind::Time | NsKind::User | NsKind::Mount) {
-            hop::enter(ns.as_fd())?;
-        }
-    }
-    for ns in of_kind(NsKind::Mount) {
-        hop::enter_mounts(ns.as_fd())?;
-    }
-    Ok(in_child)
+/// The namespaces that the child enters: the mount namespace after those whose entry it does not affect, and the user
+/// namespace last, since entering it gives up the right to enter the others.
+fn in_order(namespaces: &[NsHandle]) -> impl Iterator<Item = &NsHandle> {
+    let last = [NsKind::Mount, NsKind::Time, NsKind::User];
+    let others = namespaces.iter().filter(move |ns| ns.kind() != NsKind::Pid && !last.contains(&ns.kind()));
+    others.chain(last.into_iter().flat_map(|kind| namespaces.iter().filter(move |ns| ns.kind() == kind)))
 }
 
-/// Whether this process has a terminal that controls it.
-fn has_terminal() -> bool {
-    File::open("/dev/tty").is_ok()
+/// The pipes of a program.
+struct Pipes {
+    stdin: Option<Pipe>,
+    stdout: Pipe,
+    stderr: Pipe,
 }
 
-/// A word as messages show it.
-fn shown(word: &OsStr) -> String {
-    crate::name::short(&word.to_string_lossy())
+struct Pipe {
+    ours: OwnedFd,
+    childs: OwnedFd,
+}
+
+impl Pipes {
+    fn new(stdin: bool) -> Result<Self> {
+        let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::sys("make a pipe", e));
+        let output = || pipe().map(|(ours, childs)| Pipe { ours, childs });
+        let input = || pipe().map(|(childs, ours)| Pipe { ours, childs });
+        Ok(Self { stdin: stdin.then(input).transpose()?, stdout: output()?, stderr: output()? })
+    }
+}
+
+fn c_string(text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
+}
+
+/// The environment of this process if it is inherited, with `variables` instead of its variables of the same names.
+fn environment(variables: &[(String, String)], inherits: bool) -> Result<Vec<CString>> {
+    let is_replaced = |name: &OsStr| variables.iter().any(|(other, _)| name == other.as_str());
+    let inherited = env::vars_os().filter(|(name, _)| inherits && !is_replaced(name));
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    inherited
+        .chain(variables)
+        .map(|(mut text, value)| {
+            text.push("=");
+            text.push(value);
+            c_string(&text)
+        })
+        .collect()
+}
+
+/// The paths at which `program` may be.
+fn candidates(path: &str, program: &OsStr) -> Vec<PathBuf> {
+    if is_path(program) { vec![program.into()] } else { on_path(path, program) }
+}
+
+fn is_path(program: &OsStr) -> bool {
+    program.as_bytes().contains(&b'/')
+}
+
+/// The search path of a program with these variables.
+fn search_path(variables: &[(String, String)]) -> String {
+    let own = variables.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone());
+    own.or_else(|| env::var("PATH").ok()).unwrap_or_else(|| USUAL_PATH.into())
 }
 
 /// The search path with the directories of [`USUAL_PATH`] that it lacks at its end. An empty one stays empty.
@@ -208,26 +193,56 @@ pub(crate) fn with_system_directories(path: &str) -> String {
     std::iter::once(path).chain(missing).collect::<Vec<_>>().join(":")
 }
 
-/// Finds `program` on `path`, or else on `PATH`, as a shell does, in the calling thread's mount namespace.
-fn find(program: &OsStr, path: Option<String>) -> Result<PathBuf> {
-    let not_found = |hint: String| Error::sys(format!("run `{}`", shown(program)), Errno::ENOENT).hint(hint);
-    if program.as_bytes().contains(&b'/') {
-        return Ok(program.into());
+/// `program` in each directory of `path`. A shell takes an empty entry for the current directory. It is skipped on purpose:
+/// it runs what lies there.
+fn on_path(path: &str, program: &OsStr) -> Vec<PathBuf> {
+    path.split(':')
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| Path::new(directory).join(program))
+        .collect()
+}
+
+/// Starts the child, from a thread in the pid namespace if there is one: it is for the children of the thread that enters
+/// it (`pid_namespaces(7)`).
+fn start(namespaces: &[NsHandle], plan: &Plan<'_>) -> Result<Result<(Pid, OwnedFd), vfork::Failed>> {
+    match namespaces.iter().find(|ns| ns.kind() == NsKind::Pid) {
+        None => Ok(vfork::start(plan)),
+        Some(pid) => hop::on_a_thread(|| hop::enter(pid.as_fd()).map(|()| vfork::start(plan))),
     }
-    let path = path.or_else(|| std::env::var("PATH").ok()).unwrap_or_else(|| USUAL_PATH.into());
-    let runs = |candidate: &PathBuf| {
-        use std::os::unix::fs::PermissionsExt;
-        fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    // To a shell an empty entry is the current directory. It is skipped on purpose: it runs what lies there.
-    let mut candidates = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(program));
-    candidates.find(runs).ok_or_else(|| {
-        // On Debian an ordinary user's PATH has no sbin directories.
-        let sbin = USUAL_PATH.split(':').map(|dir| Path::new(dir).join(program)).find(runs);
-        not_found(match (path.is_empty(), sbin) {
-            (true, _) => "PATH is empty: name the program by its whole path".to_owned(),
-            (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
-            _ => format!("no such program on the PATH ({path})"),
+}
+
+/// The error of a start that failed at `step`.
+fn failed(program: &OsStr, step: Step, errno: Errno) -> Error {
+    let error = Error::sys(format!("run `{}`", short(&program.to_string_lossy())), errno);
+    match (step, errno) {
+        (Step::Clone, Errno::EAGAIN | Errno::ENOMEM) => {
+            error.hint("a limit is reached: of processes (`ulimit -u`, `pids.max` of the cgroup) or memory")
+        }
+        (Step::Enter, _) => Error::sys("enter the namespace", errno),
+        (Step::Limit, _) => Error::sys(format!("set the limits of `{}`", short(&program.to_string_lossy())), errno)
+            .hint("a limit can be lowered: `ulimit -H -a` shows the highest"),
+        _ => error,
+    }
+}
+
+/// Finds `program` on `path` as a shell does, in the mount namespace among `namespaces`.
+fn find(namespaces: &[NsHandle], path: &str, program: &OsStr) -> Result<PathBuf> {
+    hop::on_a_thread(|| {
+        if let Some(mount) = namespaces.iter().find(|ns| ns.kind() == NsKind::Mount) {
+            hop::enter_mounts(mount.as_fd())?;
+        }
+        let runs = |candidate: &PathBuf| {
+            use std::os::unix::fs::PermissionsExt;
+            fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        };
+        on_path(path, program).into_iter().find(runs).ok_or_else(|| {
+            // On Debian an ordinary user's PATH has no sbin directories.
+            let sbin = on_path(USUAL_PATH, program).into_iter().find(runs);
+            failed(program, Step::Execute, Errno::ENOENT).hint(match (path.is_empty(), sbin) {
+                (true, _) => "PATH is empty: name the program by its whole path".to_owned(),
+                (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
+                _ => format!("no such program on the PATH ({path})"),
+            })
         })
     })
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -43,8 +43,9 @@ pub(crate) struct View {
 type Files = BTreeMap<String, Bound>;
 
 /// A file that is bound over another. A file that is replaced, on either side, has to be bound again.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Bound {
+    path: PathBuf,
     file: (u64, u64),
     /// None if there is nothing in `/etc` that it could cover.
     over: Option<(u64, u64)>,
@@ -73,10 +74,10 @@ impl View {
         &self.mounts
     }
 
-    /// Binds what is in `directory` over the files of the same names in `/etc`, and takes off what is not there any more.
-    /// It costs little if nothing has changed. Like `ip netns exec`, it skips what `/etc` does not have.
-    pub(crate) fn bind_over_etc(&self, directory: &Path) -> Result<()> {
-        let wanted = files_in(directory);
+    /// Binds what is in `directories` over the files of the same names in `/etc`, and takes off what is not there any
+    /// more. It costs little if nothing has changed. Like `ip netns exec`, it skips what `/etc` does not have.
+    pub(crate) fn bind_over_etc(&self, directories: &[PathBuf]) -> Result<()> {
+        let wanted: Files = directories.iter().flat_map(|directory| files_in(directory)).collect();
         let mut bound = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if *bound == wanted {
             return Ok(());
@@ -96,9 +97,10 @@ impl View {
                 }
             }
             for name in new {
-                let (file, over) = (format!("{}/{name}", directory.display()), format!("/etc/{name}"));
-                let bind = sys::mount(&file, &over, "none", MsFlags::MS_BIND);
-                bind.map_err(|errno| Error::sys(format!("bind `{file}` over `{over}`"), errno))?;
+                let over = format!("/etc/{name}");
+                let Some(path) = wanted.get(&name).and_then(|file| file.path.to_str()) else { continue };
+                let bind = sys::mount(path, &over, "none", MsFlags::MS_BIND);
+                bind.map_err(|errno| Error::sys(format!("bind `{path}` over `{over}`"), errno))?;
             }
             Ok(())
         })?;
@@ -108,13 +110,13 @@ impl View {
 }
 
 /// The files in `directory`, each with what it covers in `/etc`.
-fn files_in(directory: &Path) -> Files {
+fn files_in(directory: &Path) -> Vec<(String, Bound)> {
     let identity = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
     let names = directory::names(directory).unwrap_or_default(); // usually there is none
     let file = |name: String| {
-        let file = identity(&directory.join(&name))?;
-        let over = identity(&Path::new("/etc").join(&name));
-        Some((name, Bound { file, over }))
+        let path = directory.join(&name);
+        let (file, over) = (identity(&path)?, identity(&Path::new("/etc").join(&name)));
+        Some((name, Bound { path, file, over }))
     };
     names.into_iter().filter_map(|name| file(name.into_string().ok()?)).collect()
 }

@@ -194,6 +194,7 @@ impl Place {
 
     /// What a program has to enter.
     pub(crate) fn namespaces(&self, lab: &Lab) -> Result<Vec<NsHandle>> {
+        lab.update_hosts();
         let mut all = match &self.sandbox {
             Some(sandbox) => sandbox.handles()?,
             None => Vec::new(),

@@ -49,6 +49,7 @@ pub struct Net {
     /// What programs see in it. All handles of the namespace share it.
     pub(crate) view: Arc<OnceLock<View>>,
     monitor: monitor::Slot,
+    address_monitor: monitor::Slot,
     /// Whether there may be IPv6 addresses that were assigned: never before nslab or a program of its adds one.
     may_have_ipv6: AtomicBool,
 }
@@ -70,6 +71,7 @@ impl Net {
             echo: probe::Sockets::default(),
             view: Arc::default(),
             monitor: monitor::Slot::new(),
+            address_monitor: monitor::Slot::new(),
             may_have_ipv6,
         }
     }

@@ -13,11 +13,12 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
 use super::front::{Children, End, Foreground, block_signals, wait_for};
+use super::helper;
 use super::inherited::forget_inherited_descriptors;
 use super::keeper::interpret;
+use super::names::INTERPRETER;
 use super::pipe::pipe;
 use super::terminal::{self, Saved};
-use super::{helper, keeper};
 use crate::error::{Error, Result};
 use crate::exec::ids::{self, Ids};
 use crate::exec::labs::RunningLab;
@@ -77,8 +78,8 @@ fn inside(ids: Ids, requests: Option<OwnedFd>, interactive: bool, interpreter: i
     }
     // New credentials hide a process from others of the same user, as from `holders` (`commit_creds` in kernel/cred.c).
     let _ = prctl::set_dumpable(true);
-    let _ = prctl::set_name(keeper::INTERPRETER);
-    keeper::name_user();
+    let _ = prctl::set_name(INTERPRETER);
+    ids::name_user();
     ids::set(ids);
     if let Some(requests) = requests {
         covers::ask_over(requests);

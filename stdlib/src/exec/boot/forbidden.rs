@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 
-use super::keeper;
+use super::names::KEEPER;
 use crate::error::{Error, Kind};
 
 /// The exit status when the environment forbids a lab.
@@ -53,8 +53,7 @@ pub(super) fn explain(error: Error) -> Error {
 #[must_use]
 pub fn is_in_lab() -> bool {
     let is_first = fs::read_link("/proc/self").is_ok_and(|pid| pid.as_os_str() == "1"); // in a container
-    !is_first
-        && fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim_end().as_bytes() == keeper::NAME.to_bytes())
+    !is_first && fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim_end().as_bytes() == KEEPER.to_bytes())
 }
 
 /// Whether this process is in a lab that root has made: its `/proc/sys` is read-only.

@@ -8,7 +8,6 @@
 //! In a lab of root the helper stays: there the kernel lets no process of the lab mount a `/proc`, which would be without
 //! the covers, so sandboxes get theirs from the helper ([`covers`]).
 
-use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,11 +24,11 @@ use super::forbidden::{FORBIDDEN, explain, forbidden, report};
 use super::idmap;
 use super::inherited::forget_inherited_descriptors;
 use super::keep::{self, FrontEnds};
-use super::keeper::name_user;
+use super::names::HELPER;
 use super::pipe::pipe;
 use crate::error::{Error, Result};
 use crate::exec::covers::{self, Cover};
-use crate::exec::ids::Ids;
+use crate::exec::ids::{self, Ids};
 use crate::exec::labs::RunningLab;
 use crate::exec::{mounts, private, sys};
 
@@ -39,9 +38,6 @@ const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
     .union(CloneFlags::CLONE_NEWNET)
     .union(CloneFlags::CLONE_NEWUTS)
     .union(CloneFlags::CLONE_NEWIPC);
-
-/// Its name in lists of processes.
-pub(in crate::exec) const NAME: &CStr = c"nslab-helper";
 
 /// The byte to the keeper if there will be no lab. The helper has reported why.
 const NO_LAB: u8 = u8::MAX;
@@ -139,7 +135,7 @@ fn give_up(error: &Error) -> ! {
 fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Option<Lab>> {
     // A stopped process dies too. If the front is gone already, the next read ends.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
-    let _ = prctl::set_name(NAME);
+    let _ = prctl::set_name(HELPER);
     forget_inherited_descriptors()?;
     let mut ids = [0];
     match File::from(mapped).read_exact(&mut ids) {
@@ -225,7 +221,7 @@ pub(super) fn join(
         return Ok(Some((child, covers)));
     }
     drop((covers, alive_end.take()));
-    let _ = prctl::set_name(NAME);
+    let _ = prctl::set_name(HELPER);
     let outer = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
     let keeper = lab.keeper();
     let joined = prctl::set_pdeathsig(Signal::SIGKILL)
@@ -314,7 +310,7 @@ impl Lab {
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
         mounts::share()?;
         private::enter_working_directory();
-        name_user();
+        ids::name_user();
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }

@@ -1,6 +1,5 @@
 //! The keeper: PID 1 of the lab. It reaps, and it exits when the front is gone; then the kernel ends the lab.
 
-use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -20,6 +19,7 @@ use super::forbidden::{FORBIDDEN, explain, report};
 use super::helper::Lab;
 use super::inherited::forget_inherited_descriptors;
 use super::keep;
+use super::names::{INTERPRETER, KEEPER};
 use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
@@ -48,12 +48,6 @@ pub(crate) struct Inherited {
     /// The socket of requests to the front.
     pub front: OwnedFd,
 }
-
-/// Its name in lists of processes. By it a process in the lab recognizes the lab, and `nslab ps` finds the keeper.
-pub(in crate::exec) const NAME: &CStr = c"nslab-keeper";
-
-/// The name of the interpreter in lists of processes.
-pub(super) const INTERPRETER: &CStr = c"nslab-interp";
 
 /// Enters the lab, runs `interpreter` in a child, and returns its exit status.
 pub(crate) fn run(mut keeper: Keeper<'_>, inherited: Inherited, interpreter: impl FnOnce() -> u8) -> u8 {
@@ -91,7 +85,7 @@ fn start(
     // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
     // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
-    let _ = prctl::set_name(NAME);
+    let _ = prctl::set_name(KEEPER);
     let requests = match lab {
         Some(lab) => {
             let (ids, requests) = lab.enter()?;
@@ -140,13 +134,6 @@ pub(super) fn interpret(interactive: bool, interpreter: impl FnOnce() -> u8) -> 
     let status = interpreter();
     let _ = io::stdout().flush();
     status
-}
-
-/// Says `root` where programs look for the name of the user, as the ids of the lab do. HOME is the machine's directory.
-pub(super) fn name_user() {
-    for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
-        sys::set_variable(name, "root");
-    }
 }
 
 /// Raises the limit of descriptors: two for each namespace soon exceed the usual 1,024. Grows the table now, since the

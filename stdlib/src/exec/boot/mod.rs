@@ -25,12 +25,12 @@ pub(super) mod idmap;
 mod inherited;
 pub mod keep;
 mod keeper;
+mod names;
 mod pipe;
 pub(super) mod terminal;
 
 pub use attach::attach;
 pub use forbidden::{FORBIDDEN, is_in_lab};
 pub use front::{Foreground, Launch, launch};
-pub(super) use helper::NAME as HELPER;
 pub use inherited::{is_ignored, keep_inherited_descriptors};
-pub(super) use keeper::NAME as KEEPER;
+pub(super) use names::{HELPER, KEEPER};

@@ -1,38 +1,38 @@
 //! The program of `nslab exec`: it has the standard streams of nslab, and gets the signals that nslab gets.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::Ended;
 use crate::error::{Error, Result};
-use crate::exec::spawn::{Streams, spawn, with_system_directories};
+use crate::exec::spawn::{Program, Streams, spawn, with_system_directories};
 use crate::exec::{self, thread_error};
 use crate::lab::{Lab, Place};
 
-/// Runs `argv` at `place` to its end. The lab is private. It gets the signals whose numbers arrive on the pipe `signals`.
+/// Runs `argv` at `place` to its end. It gets the signals whose numbers arrive on the pipe `signals`.
 ///
-/// A file without a first line for the kernel is a script of the shell, as for `execvp(3)`. The directories of system
-/// programs are on its `PATH`, since it is root in the lab.
+/// The directories of system programs are on its `PATH`, since it is root in the lab.
 ///
 /// # Errors
 /// If it cannot be started.
 pub fn run_given(lab: &Lab, place: &Place, argv: &[OsString], signals: OwnedFd) -> Result<Ended> {
-    let environment: Vec<_> =
-        env::var("PATH").ok().map(|path| ("PATH", with_system_directories(&path))).into_iter().collect();
-    let namespaces = place.namespaces(lab)?;
-    let start = |argv: &[&OsStr]| spawn(&namespaces, argv, Streams::Inherited, &environment);
-    let words: Vec<&OsStr> = argv.iter().map(OsString::as_os_str).collect();
-    let started = match start(&words) {
-        Err(error) if error.errno == Some(Errno::ENOEXEC) => start(&[&[OsStr::new("/bin/sh")], &*words].concat()),
-        started => started,
-    }?;
+    let path = env::var("PATH").ok().map(|path| ("PATH".to_owned(), with_system_directories(&path)));
+    let program = Program {
+        argv: argv.to_vec(),
+        streams: Streams::Inherited,
+        variables: path.into_iter().collect(),
+        inherits: true,
+        directory: None,
+        limits: Vec::new(),
+        strict: false,
+    };
+    let started = spawn(place.namespaces(lab)?, program)?;
     let pidfd = started.pidfd.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e))?;
     let pass_on = move || {
         for number in BufReader::new(File::from(signals)).bytes().map_while(std::result::Result::ok) {
