@@ -99,12 +99,6 @@ impl RunningLab {
         pids.into_iter().filter(|pid| !name(*pid).starts_with("nslab")).count()
     }
 
-    /// Whether it has ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        is_readable(self.process.as_fd())
-    }
-
     /// The ids of the lab: what its user namespace has, and between two ways to have one id what the lab says.
     pub(super) fn ids(&self) -> Ids {
         let map = read(self.pid, "uid_map").unwrap_or_default();
@@ -153,7 +147,7 @@ impl RunningLab {
         }
         let mut ended = [libc::pollfd { fd: self.process.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         sys::poll(&mut ended, Some(END_LIMIT)).map_err(|e| Error::sys(op(), e))?;
-        if self.has_ended() {
+        if is_readable(self.process.as_fd()) {
             return Ok(());
         }
         Err(Error::plain(Kind::Timeout, op()).detail(format!("it was killed, and is not gone after {END_LIMIT:?}")))

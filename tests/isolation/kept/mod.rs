@@ -34,7 +34,10 @@ impl Owner {
         let directory = tempfile::Builder::new().prefix("nslab-test-").tempdir().unwrap();
         let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(directory.path(), everyone).unwrap();
-        fs::copy(program, directory.path().join("nslab")).unwrap();
+        let reachable = directory.path().join("nslab");
+        if fs::hard_link(&program, &reachable).is_err() {
+            fs::copy(program, reachable).unwrap();
+        }
         fs::write(directory.path().join("lab.rhai"), LAB).unwrap();
         let uid = uid.filter(|_| geteuid().is_root());
         Self { uid, name: format!("{name}-{}", std::process::id()), directory }
@@ -91,7 +94,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = self.output(&["stop", &self.name]);
+        let _ = self.nslab(&["stop", &self.name]).output();
     }
 }
 

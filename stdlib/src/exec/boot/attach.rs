@@ -10,6 +10,7 @@ use std::path::Path;
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getppid};
 
 use super::front::{Children, End, Foreground, block_signals, wait_for};
@@ -67,7 +68,21 @@ pub fn attach(lab: RunningLab, foreground: Foreground<'_>, interpreter: impl FnO
         Foreground::Program(_) => terminal::take_from_the_dead(),
         Foreground::Script | Foreground::Repl => terminal.restore(),
     }
-    Ok((status?, lab.has_ended()))
+    let status = status?;
+    Ok((status, status == 128 + 9 && is_over()))
+}
+
+/// Whether the lab, whose pid namespace is that of the children of this process, has ended: then the kernel makes no process
+/// there (`alloc_pid` in kernel/pid.c). The lab's first process may still wait for the others.
+fn is_over() -> bool {
+    match sys::fork() {
+        Ok(Some(child)) => {
+            let _ = waitpid(child, None);
+            false
+        }
+        Ok(None) => sys::exit_now(0),
+        Err(_) => true,
+    }
 }
 
 /// The interpreter, in the lab.
