@@ -6,13 +6,18 @@ use crate::common::{NOBODY, Shell};
 
 /// Runs `nslab` as `nobody`, with these texts as `/etc/subuid` and `/etc/subgid` of a mount namespace of its own.
 fn with_ranges(subuid: &str, subgid: &str) -> Shell {
+    by_nobody(subuid, subgid, "./program")
+}
+
+/// As [`with_ranges`], with a command that starts `./program`.
+fn by_nobody(subuid: &str, subgid: &str, command: &str) -> Shell {
     let program = Shell::new().user(NOBODY);
     let shell = Shell::new().file("subuid", subuid).file("subgid", subgid);
     let reachable = shell.path().join("program");
     std::fs::copy(program.program(), &reachable).unwrap();
     let script = format!(
         "mount --bind subuid /etc/subuid && mount --bind subgid /etc/subgid && shift && \
-         exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups ./program \"$@\""
+         exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {command} \"$@\""
     );
     shell.by(["unshare", "--mount", "sh", "-c", &script, "sh"])
 }
@@ -39,6 +44,19 @@ fn a_user_with_a_range_has_many_ids() {
     // A lab in the lab has the same ids.
     let nested = r#"exec(["./program", "-c", "exec(`cat /proc/self/uid_map`)"])"#;
     with_ranges(RANGE, RANGE).command(["-c", nested]).run().success().stdout_contains("65536");
+}
+
+#[trial(root, unshare, mount, setpriv, newuidmap)]
+fn a_kept_lab_has_the_range_too() {
+    let script = "
+        ./program run --keep=ranged main.rhai 2>/dev/null || exit
+        echo 'exec(`chown 9:9 /run/file`).ok' | ./program attach ranged
+        ./program exec --lab ranged -- stat -c %u:%g /run/file
+        ./program exec --lab ranged -- setpriv --reuid 102 --regid 103 --clear-groups id -u
+        ./program stop ranged";
+    let shell = by_nobody(RANGE, RANGE, "sh keep.sh").file("keep.sh", script);
+    let shell = shell.file("main.rhai", r#"check exec("touch /run/file").ok && exec("chown 7:8 /run/file").ok;"#);
+    shell.command(["x"]).run().success().stdout("true\n9:9\n102\nthe lab `ranged` has ended\n");
 }
 
 #[trial(root, unshare, mount, setpriv, newuidmap)]
