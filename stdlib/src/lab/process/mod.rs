@@ -1,20 +1,53 @@
 //! Programs in the lab: run to the end, or started in the background.
 
 mod background;
+mod input;
 mod output;
 mod run;
+mod tree;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use nix::sys::resource::Resource;
 
 use super::Lab;
 pub use super::ended::Ended;
 use super::host::TAG;
 use crate::error::Result;
 use crate::exec::handle::NsHandle;
-use crate::exec::spawn::{Started, Streams, spawn};
+use crate::exec::spawn::{Program, Streams, spawn};
+use crate::exec::started::Started;
 pub use background::{Inner, Process};
 pub use run::{run, run_in_terminal};
+
+/// A program and how it is started.
+#[derive(Clone, Debug, Default)]
+pub struct Command {
+    /// Its name or path, and its arguments.
+    pub argv: Vec<String>,
+    /// The text of its standard input; without one it is `/dev/null`.
+    pub stdin: Option<String>,
+    /// What its environment has other than what it inherits.
+    pub environment: Vec<(String, String)>,
+    /// Whether it inherits nothing of the environment.
+    pub clear_environment: bool,
+    /// Its working directory, if not that of the script.
+    pub directory: Option<PathBuf>,
+    /// Its resource limits, if not those of nslab.
+    pub limits: Vec<(Resource, u64)>,
+    /// Whether it changes its ids as the kernel allows it, also in a lab that pretends it.
+    pub strict: bool,
+}
+
+impl Command {
+    /// One that is started as the lab does it.
+    #[must_use]
+    pub fn of(argv: &[String]) -> Self {
+        Self { argv: argv.to_vec(), ..Self::default() }
+    }
+}
 
 /// The result of a program that has ended. Prints as what it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +77,22 @@ impl fmt::Display for Output {
     }
 }
 
-/// Starts `argv`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
-fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
-    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, None) };
-    let started = spawn(namespaces, argv, streams, Some((TAG, journal.tag())))?;
-    journal.started(started.child.id())?;
+/// Starts `command`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
+fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
+    let tag = lab.journal().map(|journal| (TAG.to_owned(), journal.tag()));
+    let program = Program {
+        argv: command.argv.clone(),
+        streams,
+        variables: command.environment.iter().cloned().chain(tag).collect(),
+        inherits: !command.clear_environment,
+        directory: command.directory.clone(),
+        limits: command.limits.clone(),
+        strict: command.strict,
+    };
+    let started = spawn(namespaces, program)?;
+    if let Some(journal) = lab.journal() {
+        journal.started(started.pid())?;
+    }
     Ok(started)
 }
 
