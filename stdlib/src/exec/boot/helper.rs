@@ -266,7 +266,7 @@ impl Lab {
         mounts::share_names()?;
         private::enter_working_directory();
         // What programs believe of the user fits the ids of the lab. HOME is the machine's directory.
-        for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
+        for name in ["USER", "LOGNAME"] {
             sys::set_variable(name, "root");
         }
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
