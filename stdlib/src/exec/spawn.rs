@@ -4,6 +4,7 @@ use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use nix::errno::Errno;
@@ -44,8 +45,11 @@ pub(crate) struct Program {
 
 /// Starts `program` inside `namespaces`. It is looked for in the mount namespace among them.
 pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Started> {
-    if pretend::is_on() && !program.strict {
-        return pretend::with_filter(move || spawn_here(&namespaces, &program));
+    if pretend::is_on() {
+        if program.strict {
+            return pretend::without_filter(move || spawn_here(&namespaces, &program));
+        }
+        pretend::install()?;
     }
     spawn_here(&namespaces, &program)
 }
@@ -63,6 +67,13 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
         Streams::Terminal => None,
     };
+    let is_replaced = |inherited: &CString| {
+        let name = inherited.as_bytes().split(|byte| *byte == b'=').next();
+        variables.iter().any(|(other, _)| name == Some(other.as_bytes()))
+    };
+    let inherited = environment().iter().filter(|inherited| !is_replaced(inherited));
+    let added = variables.iter().map(|(name, value)| variable(name.as_ref(), value.as_ref()));
+    let added: Vec<_> = added.collect::<Result<_>>()?;
     let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
@@ -78,7 +89,7 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         directory: c_string(directory.as_os_str())?,
         candidates: candidates(program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
         argv: argv.iter().map(|word| c_string(word.as_ref())).collect::<Result<_>>()?,
-        environment: environment(variables)?,
+        environment: inherited.chain(&added).map(CString::as_c_str).collect(),
     };
     let mut result = start(namespaces, &plan)?;
     if let Err((Step::Execute, _)) = result
@@ -130,18 +141,15 @@ fn c_string(text: &OsStr) -> Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
 }
 
-/// The environment of this process, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(&str, String)]) -> Result<Vec<CString>> {
-    let inherited = env::vars_os().filter(|(name, _)| !variables.iter().any(|(other, _)| name == other));
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), value.into()));
-    inherited
-        .chain(variables)
-        .map(|(mut text, value)| {
-            text.push("=");
-            text.push(value);
-            c_string(&text)
-        })
-        .collect()
+/// The environment of this process, which does not change once there are threads.
+fn environment() -> &'static [CString] {
+    static ENVIRONMENT: OnceLock<Vec<CString>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| env::vars_os().filter_map(|(name, value)| variable(&name, &value).ok()).collect())
+}
+
+/// `NAME=VALUE`.
+fn variable(name: &OsStr, value: &OsStr) -> Result<CString> {
+    c_string(&[name, value].join(OsStr::new("=")))
 }
 
 /// The paths at which `program` may be.
