@@ -21,7 +21,7 @@ pub(crate) enum Need {
     Root,
     /// A new network namespace has `lo` alone: no module for tunnels adds its fallback devices.
     LoAlone,
-    /// A program on PATH, and the Debian package that has it.
+    /// A program on PATH or at a path, and the Debian package that has it.
     Tool(&'static str, &'static str),
     /// A program at this path.
     File(PathBuf),
@@ -35,10 +35,10 @@ impl Need {
         match word {
             "root" => Self::Root,
             "lo_alone" => Self::LoAlone,
-            path if path.starts_with('/') => Self::File(path.into()),
-            name => match tools().find(|(tool, _)| *tool == name) {
+            word => match tools().find(|(tool, _)| *tool == word) {
                 Some((tool, package)) => Self::Tool(tool, package),
-                None => Self::Kernel(name.to_owned()),
+                None if word.starts_with('/') => Self::File(word.into()),
+                None => Self::Kernel(word.to_owned()),
             },
         }
     }
@@ -46,7 +46,7 @@ impl Need {
     /// The tools that a script names on lines that start programs. It may name one too many, but none too few: a tool that
     /// is not found this way fails the trial where it is missing.
     pub(crate) fn of_script(text: &str) -> Vec<Self> {
-        let starts = text.lines().filter(|line| line.contains("exec(") || line.contains("start("));
+        let starts = text.lines().filter(|line| ["exec(", "start(", "serve("].iter().any(|call| line.contains(call)));
         let words: BTreeSet<&str> = starts.flat_map(words_of).collect();
         tools().filter(|(tool, _)| words.contains(tool)).map(|(tool, package)| Self::Tool(tool, package)).collect()
     }
