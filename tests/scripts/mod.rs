@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::common::{NOBODY, NSLAB, Need, Script, Shell, Trial, is_recorded, rhai_files};
+use crate::common::{LEFT, NOBODY, NSLAB, Need, Script, Shell, Trial, User, is_recorded, rhai_files};
 
 mod holes;
 mod session;
@@ -13,20 +13,34 @@ use holes::with_holes;
 /// The text that the walkthrough prints, in `tests/golden`.
 const RECORDED: &str = "walkthrough.txt";
 
-/// Each script succeeds; the walkthrough has trials of its own.
+/// Each script succeeds as each kind of user, and leaves `/etc`, `/var` and `/run` of the machine as they were; the
+/// walkthrough has trials of its own.
 #[trials]
 fn all() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for script in Script::all().into_iter().filter(|script| script.name != "walkthrough") {
-        let (name, needs, unprivileged) = (&script.name, script.needs(), script.clone());
-        trials.push(Trial::new(format!("scripts::{name} without privileges"), needs.clone(), move || {
-            unprivileged.shell(&["run"]).user(NOBODY).run().status(0);
-        }));
-        trials.push(Trial::new(format!("scripts::{name}"), needs, move || {
-            script.shell(&["run"]).run().status(0);
-        }));
+    let scripts = Script::all().into_iter().filter(|script| script.name != "walkthrough");
+    let each = scripts.flat_map(|script| User::ALL.map(|user| (script.clone(), user)));
+    let trials = each.map(|(script, user)| {
+        let suffix = match user {
+            User::Root => "",
+            User::One => " without privileges",
+            User::Range => " with a range of ids",
+        };
+        let needs = [script.needs(), user.needs()].concat();
+        Trial::new(format!("scripts::{}{suffix}", script.name), needs, move || {
+            script.shell(&["run"]).on_a_machine(user).run().status(0);
+        })
+    });
+    trials.collect()
+}
+
+/// What is written to the machine is found.
+#[trial(root, unshare, mount, setpriv)]
+fn what_a_run_leaves_on_the_machine_is_found() {
+    for leak in ["/etc/leak", "/var/lib/leak", "/run/leak", "/etc/hosts"] {
+        let write = format!(r#"exec(["sh", "-c", "echo >> {leak}"])"#);
+        let shell = Shell::new().command(["--host", "-c", &write]).on_a_machine(User::Root);
+        shell.run().status(LEFT).stderr_contains(leak.trim_start_matches('/'));
     }
-    trials
 }
 
 /// Runs the walkthrough, which must print the recorded text.
