@@ -117,7 +117,7 @@ fn whole() -> Fallible<u8> {
         processes(options.rounds)?;
     }
     // The rest runs in a lab, which is made while there is one thread.
-    let launch = Launch { private: true, interactive: false, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
     let status = boot::launch(&launch, || {
         let work = || match run(&options) {
             Ok(right) => u8::from(!right),

@@ -36,7 +36,7 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         row(console, "limit", "open files", &format!("{hard}, enough for about {} namespaces", hard / 3))?;
     }
-    let launch = Launch { private: true, interactive: false, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
     let in_the_lab = || console.conclude(in_the_lab(console).unwrap_or_else(Lost::status)).code();
     match boot::launch(&launch, in_the_lab) {
         Ok(code) => Ok(Status::Of(code)),

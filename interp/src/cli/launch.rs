@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGINT;
 use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::ids::Ids;
 use stdlib::exec::{memory, thread_error};
 use stdlib::lab::{Journal, Lab, host};
 use stdlib::{Error, Kind, notation};
@@ -33,9 +34,34 @@ pub(super) struct Options {
     #[arg(long, global = true)]
     host: bool,
 
+    /// The user and group ids of the lab; if not given, all for root, else a range if there is one, else pretended ones.
+    #[arg(long, global = true, value_name = "IDS", conflicts_with = "host")]
+    ids: Option<Choice>,
+
     /// How much memory scripts may use, as in `64m` or `2g`; 512m if not given.
     #[arg(long, global = true, value_name = "SIZE", value_parser = budget)]
     memory: Option<usize>,
+}
+
+/// What `--ids` chooses.
+#[derive(ValueEnum, Clone, Copy)]
+enum Choice {
+    /// The user's own id, as root
+    One,
+    /// The user's own id, and the user's range in `/etc/subuid` and `/etc/subgid`
+    Range,
+    /// One id; programs may change to others, which has no effect
+    Pretend,
+}
+
+impl From<Choice> for Ids {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::One => Self::One,
+            Choice::Range => Self::Range,
+            Choice::Pretend => Self::Pretend,
+        }
+    }
 }
 
 /// The bytes of a memory budget.
@@ -62,7 +88,7 @@ pub(super) fn in_lab(
 
 fn launch(
     console: &Console,
-    Options { host, memory }: Options,
+    Options { host, ids, memory }: Options,
     interactive: bool,
     work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
 ) -> Result<Status, Error> {
@@ -80,7 +106,7 @@ fn launch(
         }
         if errors.is_empty() || status != Status::Ok.code() { status } else { Status::Failed.code() }
     };
-    let launch = Launch { private: !host, interactive, cleanup: &cleanup };
+    let launch = Launch { private: !host, ids: ids.map(Into::into), interactive, cleanup: &cleanup };
     let code = boot::launch(&launch, || {
         let status =
             Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));

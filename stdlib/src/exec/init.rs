@@ -1,14 +1,19 @@
 //! The first process of a sandbox (`unshare`): makes the namespaces that a thread cannot make, then reaps.
 //!
 //! It is nslab itself, executed again under another name, so all of it is ordinary single-threaded code. It writes one
-//! line a step to standard output (`map`, `ready`, or an error number with the operation), and exits at the end of its
-//! standard input.
+//! line a step to standard output, and exits at the end of its standard input, a socket:
+//!
+//! * `map`: its user namespace is to be mapped;
+//! * `/proc`, `/sys`: in a lab of root it needs that mount, which comes as a descriptor;
+//! * `ready`;
+//! * an error number with the operation.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,12 +25,16 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::boot::idmap;
-use super::handle::NsKind;
+use super::covers::{self, Cover};
+use super::handle::{NsHandle, NsKind};
 use super::{hop, mounts, netns, sys};
 use crate::error::{Error, Kind, Result};
 
 /// The name under which nslab is executed again.
 const NAME: &str = "nslab-init";
+
+/// The argument that says that `/proc` and `/sys` come from the lab's helper.
+const GUARDED: &str = "guarded";
 
 /// How long a first process may take to make its namespaces. A busy machine takes milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -33,21 +42,22 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// A running first process. Dropping it kills the process, and with it everything in its pid namespace.
 pub(crate) struct Init {
     child: Child,
-    life: ChildStdin,
+    life: OwnedFd,
 }
 
 impl Init {
     /// Starts a first process and waits until it has made namespaces of `kinds`.
     pub(crate) fn start(kinds: &[NsKind]) -> Result<Self> {
         let list: Vec<&str> = kinds.iter().map(|kind| kind.file()).collect();
+        let (life, theirs) = covers::channel()?;
         let mut child = hop::on_a_thread(|| {
             if kinds.contains(&NsKind::Pid) {
                 hop::unshare(CloneFlags::CLONE_NEWPID)?; // takes effect for children: the next one is PID 1
             }
-            command(&list.join(",")).spawn().map_err(|e| Error::io("start the sandbox's first process", &e))
+            command(&list.join(","), theirs).spawn().map_err(|e| Error::io("start the sandbox's first process", &e))
         })?;
-        let (Some(life), Some(reports)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::plain(Kind::Bug, "the sandbox's first process has no pipes"));
+        let Some(reports) = child.stdout.take() else {
+            return Err(Error::plain(Kind::Bug, "the sandbox's first process has no pipe"));
         };
         let mut init = Self { child, life };
         let mut reports = File::from(OwnedFd::from(reports));
@@ -57,7 +67,10 @@ impl Init {
                 "map" => init.map()?,
                 "ready" => return Ok(init),
                 "" => return Err(Error::plain(Kind::Kernel, "the sandbox's first process ended before it was ready")),
-                other => return Err(reported(other)),
+                other => match Cover::at(other) {
+                    Some(cover) => init.mount(cover)?,
+                    None => return Err(covers::reported(other)),
+                },
             }
         }
     }
@@ -68,16 +81,25 @@ impl Init {
     }
 
     fn map(&mut self) -> Result<()> {
-        idmap::write(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)))?;
-        self.life.write_all(b"\n").map_err(|e| Error::io("write to the sandbox's first process", &e))
+        idmap::same(Pid::from_raw(i32::try_from(self.pid()).unwrap_or(0)))?;
+        self.answer(b"mapped", None)
     }
-}
 
-/// The error that a first process reported: its number and the operation.
-fn reported(line: &str) -> Error {
-    let (number, op) = line.split_once(' ').unwrap_or((line, "make a namespace"));
-    let errno = number.parse().map_or(Errno::UnknownErrno, Errno::from_raw);
-    hop::with_limits(Error::sys(op, errno))
+    /// Hands it a mount by the lab's helper.
+    fn mount(&mut self, cover: Cover) -> Result<()> {
+        let kind = match cover {
+            Cover::Proc => NsKind::Pid,
+            Cover::Sys => NsKind::Net,
+        };
+        let namespace = NsHandle::open(kind, Path::new(&format!("/proc/{}/ns/{}", self.pid(), kind.file())))?;
+        let tree = covers::ask(cover, namespace.as_fd())?;
+        self.answer(b"mounted", Some(&tree))
+    }
+
+    fn answer(&self, text: &[u8], descriptor: Option<&OwnedFd>) -> Result<()> {
+        let descriptor = descriptor.map(AsFd::as_fd);
+        covers::pass(&self.life, text, descriptor).map_err(|e| Error::sys("write to the sandbox's first process", e))
+    }
 }
 
 /// Reads one line, without its end; an empty one at the end of the file.
@@ -109,9 +131,15 @@ impl Drop for Init {
 }
 
 #[expect(clippy::disallowed_methods, reason = "part of the executor: executes nslab itself")]
-fn command(kinds: &str) -> Command {
+fn command(kinds: &str, life: OwnedFd) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(NAME).arg(kinds).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+    command
+        .arg0(NAME)
+        .arg(kinds)
+        .args(covers::are_from_helper().then_some(GUARDED))
+        .stdin(life)
+        .stdout(Stdio::piped())
+        .process_group(0);
     command
 }
 
@@ -127,15 +155,15 @@ pub fn main_of_init() -> Option<u8> {
     let _ = nix::sys::prctl::set_name(c"nslab-init"); // else every list of processes calls it `exe`
     let kinds = args.next().unwrap_or_default().into_string().unwrap_or_default();
     let kinds: Result<Vec<NsKind>> = kinds.split(',').map(NsKind::parse).collect();
-    match kinds.and_then(|kinds| make(&kinds)).and_then(|()| ends_of_children()) {
+    let guarded = args.next().is_some();
+    match kinds.and_then(|kinds| make(&kinds, guarded)).and_then(|()| ends_of_children()) {
         Ok(events) => {
             report("ready");
             live(&events);
             Some(0)
         }
         Err(error) => {
-            let errno = error.errno.unwrap_or(Errno::UnknownErrno) as i32;
-            report(&format!("{errno} {}", error.what()));
+            report(&covers::report_of(&error));
             Some(1)
         }
     }
@@ -147,7 +175,7 @@ fn report(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn make(kinds: &[NsKind]) -> Result<()> {
+fn make(kinds: &[NsKind], guarded: bool) -> Result<()> {
     let unshare = |flags| sys::unshare(flags).map_err(hop::unshare_error);
     let has = |kind| kinds.contains(&kind);
     if has(NsKind::Mount) {
@@ -157,19 +185,12 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     if has(NsKind::Mount) && has(NsKind::Pid) {
         // Before the user namespace: inside it the kernel refuses a new /proc while mounts below the old one are locked
         // (fs/namespace.c, `mount_too_revealing`).
-        let guarded = mounts::is_read_only("/proc/sys")?;
-        mounts::proc()?;
-        if guarded {
-            mounts::protect_proc()?;
-        }
+        if guarded { mount_from_helper(Cover::Proc)? } else { mounts::proc()? }
     }
-    let sys = has(NsKind::Mount) && has(NsKind::Net);
-    let sys_is_guarded = if sys { mounts::unguard_sys()? } else { false };
     if has(NsKind::User) {
         unshare(CloneFlags::CLONE_NEWUSER)?;
         report("map");
-        let mut byte = [0u8];
-        let _ = io::stdin().read(&mut byte);
+        answer()?;
         if has(NsKind::Mount) {
             unshare(CloneFlags::CLONE_NEWNS)?; // again, so that the new user namespace owns it
         }
@@ -181,10 +202,25 @@ fn make(kinds: &[NsKind]) -> Result<()> {
     if has(NsKind::Net) {
         netns::set_defaults()?;
     }
-    if sys {
-        mounts::sys_like(sys_is_guarded)?;
+    if has(NsKind::Mount) && has(NsKind::Net) {
+        if guarded { mount_from_helper(Cover::Sys)? } else { mounts::sys()? }
     }
     Ok(())
+}
+
+/// Mounts what the lab's helper has made for the namespaces of this process.
+fn mount_from_helper(cover: Cover) -> Result<()> {
+    report(cover.path());
+    match answer()? {
+        Some(tree) => mounts::attach(&tree, cover.path()),
+        None => Err(Error::sys(format!("mount `{}`", cover.path()), Errno::ECANCELED)),
+    }
+}
+
+/// The descriptor in the answer of the interpreter, if there is one.
+fn answer() -> Result<Option<OwnedFd>> {
+    let (_, descriptor) = covers::receive(io::stdin()).map_err(|e| Error::sys("read from the interpreter", e))?;
+    Ok(descriptor)
 }
 
 /// A descriptor that is readable when a child has ended.

@@ -19,9 +19,11 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::error::{Error, Kind, Result};
 
 pub mod boot;
+mod covers;
 pub mod directory;
 pub mod handle;
 pub(crate) mod hop;
+pub mod ids;
 pub(crate) mod init;
 pub mod memory;
 pub(crate) mod mounts;

@@ -1,12 +1,16 @@
 //! The mounts of a lab: its own `/proc`, `/sys` and `/run`.
 
-use std::fs;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use super::covers::{self, Cover};
 use super::sys::mount;
 use crate::error::{Error, Result};
 
@@ -15,6 +19,9 @@ pub(crate) const NETNS_DIR: &str = "/run/netns";
 
 /// The directory of the namespace's links in `/sys`.
 const LINKS: &str = "/sys/devices/virtual/net";
+
+/// A read-only `/sys` without mounts on top, in a lab of root.
+const WHOLE_SYS: &str = "/run/.sys";
 
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
@@ -38,37 +45,42 @@ pub(crate) fn proc() -> Result<()> {
     mount("proc", "/proc", "proc", PLAIN).map_err(failed("/proc"))
 }
 
-/// Mounts a `/sys` that shows the network namespace of the caller.
+/// Mounts a `/sys` that shows the network namespace of the caller. In a lab of root it comes from the helper.
 pub(crate) fn sys() -> Result<()> {
-    sys_like(is_read_only("/sys")?)
-}
-
-/// Prepares the caller's mount namespace for a new user namespace, which will mount its `/sys` with [`sys_like`]: the
-/// kernel refuses that while a locked mount covers a part of `/sys`. Returns whether `/sys` was guarded.
-pub(crate) fn unguard_sys() -> Result<bool> {
-    let guarded = is_read_only("/sys")?;
-    if guarded {
-        let _ = super::sys::unmount(Path::new(LINKS));
-        let _ = mount("none", "/sys", "none", MsFlags::MS_BIND | MsFlags::MS_REMOUNT | PLAIN);
+    if covers::are_from_helper() {
+        let net = File::open("/proc/thread-self/ns/net").map_err(|e| Error::io("open the network namespace", &e))?;
+        return attach(&covers::ask(Cover::Sys, net.as_fd())?, Cover::Sys.path());
     }
-    Ok(guarded)
+    plain_sys()
 }
 
-/// As [`sys()`]; read-only but for the links if `guarded`.
-pub(crate) fn sys_like(guarded: bool) -> Result<()> {
+/// As [`sys()`], without a helper.
+pub(crate) fn plain_sys() -> Result<()> {
     match mount("sysfs", "/sys", "sysfs", PLAIN) {
-        Ok(()) if guarded => protect_sys(),
         // If the visible /sys is locked read-only, a new one must be read-only too (fs/namespace.c,
         // `mnt_already_visible`).
-        Err(Errno::EPERM) if guarded => {
+        Err(Errno::EPERM) if is_read_only("/sys")? => {
             mount("sysfs", "/sys", "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed("/sys"))
         }
         done => done.map_err(failed("/sys")),
     }
 }
 
+/// A copy of the mount at `path` and of all mounts below it, attached nowhere.
+pub(crate) fn take(path: &str) -> Result<OwnedFd> {
+    let op = || format!("copy the mount at `{path}`");
+    let path = CString::new(path).map_err(|_| Error::sys(op(), Errno::EINVAL))?;
+    super::sys::copy_of_mounts(&path).map_err(|e| Error::sys(op(), e))
+}
+
+/// Attaches what [`take`] returned at `path`.
+pub(crate) fn attach(tree: &OwnedFd, path: &str) -> Result<()> {
+    let target = CString::new(path).map_err(|_| failed(path)(Errno::EINVAL))?;
+    super::sys::attach_mounts(tree.as_fd(), &target).map_err(failed(path))
+}
+
 /// Whether the mount at `path` is read-only.
-pub(crate) fn is_read_only(path: &str) -> Result<bool> {
+fn is_read_only(path: &str) -> Result<bool> {
     let read = statvfs(path).map_err(|e| Error::sys(format!("read the mount flags of `{path}`"), e))?;
     Ok(read.flags().contains(FsFlags::ST_RDONLY))
 }
@@ -78,21 +90,54 @@ fn exists(path: &str) -> Result<bool> {
     Path::new(path).try_exists().map_err(|e| Error::io(format!("look for `{path}`"), &e))
 }
 
-/// Mounts the lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it.
-pub(crate) fn build(privileged: bool) -> Result<()> {
+/// Whether the user namespace of the caller has the machine's root: then files that ask for the uid alone are open to it.
+pub(crate) fn has_root_of_machine() -> Result<bool> {
+    let metadata = fs::metadata("/proc/sys").map_err(|e| Error::io("read the owner of `/proc/sys`", &e))?;
+    Ok(metadata.uid() == 0) // else it is the overflow uid
+}
+
+/// Mounts a lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it. If `guarded`, what root could change of
+/// the machine is read-only.
+///
+/// The caller is in the lab's pid and network namespaces, and in the user namespace around the lab's.
+pub(crate) fn cover(guarded: bool) -> Result<()> {
     make_private()?;
-    proc()?;
-    sys()?;
     mount("tmpfs", "/run", "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV).map_err(failed("/run"))?;
-    fs::create_dir(NETNS_DIR).map_err(|e| Error::io(format!("make `{NETNS_DIR}`"), &e))?;
-    // A shared mount point, as `ip netns add` makes it: a name made in one mount namespace of the lab appears in all.
-    mount(NETNS_DIR, NETNS_DIR, "none", MsFlags::MS_BIND).map_err(failed(NETNS_DIR))?;
-    mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED).map_err(failed(NETNS_DIR))?;
-    if privileged {
-        protect_sys()?;
-        protect_proc()?;
+    make_directory(NETNS_DIR)?;
+    bind(NETNS_DIR)?;
+    if !guarded {
+        proc()?;
+        return plain_sys();
     }
-    Ok(())
+    // `ip netns exec` mounts a /sys. The kernel lets it if a whole one is visible, and the guarded one is not: a mount
+    // that cannot be taken off covers a part of it (fs/namespace.c, `mnt_already_visible`).
+    make_directory(WHOLE_SYS)?;
+    mount("sysfs", WHOLE_SYS, "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed(WHOLE_SYS))?;
+    guarded_sys()?;
+    guarded_proc()
+}
+
+fn make_directory(path: &str) -> Result<()> {
+    fs::create_dir(path).map_err(|e| Error::io(format!("make `{path}`"), &e))
+}
+
+/// Lets a name that is made in one mount namespace of the lab appear in all, as `ip netns add` does it.
+pub(crate) fn share_names() -> Result<()> {
+    mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED).map_err(failed(NETNS_DIR))
+}
+
+/// A `/proc` as [`proc`] mounts it, whose machine-wide files are read-only.
+pub(crate) fn guarded_proc() -> Result<()> {
+    proc()?;
+    protect_proc()
+}
+
+/// A `/sys` that is read-only, except the links of the namespace. Most files there check the uid alone, so root in a user
+/// namespace could suspend the machine.
+pub(crate) fn guarded_sys() -> Result<()> {
+    plain_sys()?;
+    bind(LINKS)?;
+    read_only("/sys")
 }
 
 /// Remounts the mount point `path` read-only.
@@ -104,13 +149,6 @@ fn read_only(path: &str) -> Result<()> {
 /// Makes `path` a mount point.
 fn bind(path: &str) -> Result<()> {
     mount(path, path, "none", MsFlags::MS_BIND).map_err(failed(path))
-}
-
-/// Makes `/sys` read-only, except the links of the namespace. Most files there check the uid alone, so root in a user
-/// namespace could suspend the machine.
-fn protect_sys() -> Result<()> {
-    bind(LINKS)?;
-    read_only("/sys")
 }
 
 /// The sysctls that belong to namespaces of the lab.
@@ -138,7 +176,7 @@ const OWN: [&str; 16] = [
 /// The sysctl code checks the real uid, not a capability (`test_perm` in `fs/proc/proc_sysctl.c`), so root in a user
 /// namespace could write `kernel.panic` of the machine. The sysctls of the lab's own namespaces stay writable. The other
 /// files are those that containers guard too.
-pub(crate) fn protect_proc() -> Result<()> {
+fn protect_proc() -> Result<()> {
     for path in ["/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"] {
         if exists(path)? {
             bind(path)?;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "raw system calls; each block says why it is sound")]
 #![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -12,6 +13,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{ControlMessageOwned, RecvMsg};
 use nix::unistd::Pid;
 
 type Sys<T> = Result<T, Errno>;
@@ -53,6 +55,11 @@ pub(crate) fn enter(ns: BorrowedFd<'_>) -> Sys<()> {
     nix::sched::setns(ns, CloneFlags::empty())
 }
 
+/// Moves the calling thread into namespaces of another process, of all `kinds`. The thread must end soon.
+pub(crate) fn enter_namespaces_of(process: BorrowedFd<'_>, kinds: CloneFlags) -> Sys<()> {
+    nix::sched::setns(process, kinds)
+}
+
 /// Gives the calling thread new namespaces.
 pub(crate) fn unshare(kinds: CloneFlags) -> Sys<()> {
     nix::sched::unshare(kinds)
@@ -72,6 +79,42 @@ pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: MsFlags) -> S
 /// `umount2(2)`, lazily.
 pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
     nix::mount::umount2(target, MntFlags::MNT_DETACH)
+}
+
+/// `open_tree(2)`: a copy of the mount at `path`, with all mounts below it, that is attached nowhere.
+pub(crate) fn copy_of_mounts(path: &CStr) -> Sys<OwnedFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE.cast_unsigned();
+    // SAFETY: the path is a string that ends in NUL. The descriptor that the call returns is new.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made the descriptor, and no other value owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `move_mount(2)`: attaches a copy of mounts at `path`.
+pub(crate) fn attach_mounts(tree: BorrowedFd<'_>, path: &CStr) -> Sys<()> {
+    // SAFETY: both paths are strings that end in NUL.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })?;
+    Ok(())
+}
+
+/// The descriptor that came with a message.
+pub(crate) fn descriptor_of(message: &RecvMsg<'_, '_, ()>) -> Sys<Option<OwnedFd>> {
+    let mut received = message.cmsgs()?.flat_map(|part| match part {
+        ControlMessageOwned::ScmRights(all) => all,
+        _ => Vec::new(),
+    });
+    // SAFETY: the kernel has just made the descriptor, and no other value owns it.
+    Ok(received.next().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// `ppoll(2)`, with the signal mask as it is. Without `timeout` it waits until a descriptor is ready.

@@ -81,7 +81,7 @@ impl Place {
     /// Runs the trial that this process was started for.
     pub(crate) fn run(self, trial: fn()) -> ExitCode {
         if self == Self::Lab {
-            let lab = Launch { private: true, interactive: false, cleanup: &|status| status };
+            let lab = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
             let status = launch(&lab, || u8::from(catch_unwind(trial).is_err()));
             return status.expect("a lab can be made, or the trial is ignored").into();
         }

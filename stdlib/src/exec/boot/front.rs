@@ -1,7 +1,5 @@
 //! The front process: owns the terminal, makes the lab, waits for its end, returns its status.
 
-use std::fs;
-use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -13,12 +11,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::forbidden::{FORBIDDEN, explain, forbidden};
+use super::forbidden::{FORBIDDEN, forbidden};
+use super::helper::{self, Side};
 use super::idmap;
 use super::keeper::{self, Keeper};
 use super::pipe::{pipe, wait_for_end};
 use super::terminal::Saved;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::exec::ids::Ids;
 use crate::exec::sys;
 
 /// How long a script may run on after Ctrl-C before its lab is killed.
@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Launch<'a> {
     /// Whether to make a private lab; else the interpreter runs in the namespaces of the machine.
     pub private: bool,
+    /// The ids of the lab. Without a choice: all for root, else a range if there is one, else pretended ones.
+    pub ids: Option<Ids>,
     /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
     pub interactive: bool,
     /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended, with its status;
@@ -44,52 +46,23 @@ pub struct Launch<'a> {
 pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u8> {
     let terminal = Saved::now();
     let (alive, alive_end) = pipe()?;
-    let (go, go_end) = pipe()?;
     let (working, working_end) = pipe()?;
-
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // `nohup`, and a shell for its background programs, ignore signals on purpose.
-        if !sys::is_ignored(signal) {
-            signals.add(signal);
+    let signals = block_signals()?;
+    let mut alive_end = Some(alive_end);
+    let side = if launch.private { lab(launch.ids, &alive, &mut alive_end) } else { keeper_of_machine(&mut alive_end) };
+    let mut children = match side? {
+        Side::Front { helper, keeper } => Children { helper, keeper },
+        Side::NoKeeper(status) => return Ok(status),
+        Side::Keeper(lab) => {
+            let keeper =
+                Keeper { alive, working, terminal, lab, interactive: launch.interactive, cleanup: launch.cleanup };
+            sys::exit_now(i32::from(keeper::run(keeper, working_end, interpreter)));
         }
-    }
-    sys::default_action(Signal::SIGCHLD); // while it is ignored, the kernel discards the statuses of children
-    signals.add(Signal::SIGCHLD);
-    signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
-
-    let namespaces = if launch.private {
-        CloneFlags::CLONE_NEWUSER
-            | CloneFlags::CLONE_NEWNS
-            | CloneFlags::CLONE_NEWPID
-            | CloneFlags::CLONE_NEWNET
-            | CloneFlags::CLONE_NEWUTS
-            | CloneFlags::CLONE_NEWIPC
-    } else {
-        CloneFlags::empty()
     };
-    let Some(keeper) = sys::clone_process(namespaces).map_err(forbidden)? else {
-        drop((alive_end, go_end));
-        let keeper = Keeper {
-            alive,
-            go,
-            working,
-            terminal,
-            private: launch.private,
-            interactive: launch.interactive,
-            cleanup: launch.cleanup,
-        };
-        sys::exit_now(i32::from(keeper::run(&keeper, working_end, interpreter)));
-    };
-    drop((alive, go, working_end));
+    drop((alive, working_end));
 
-    let all_ids = if launch.private { idmap::write(keeper) } else { Ok(true) };
-    let started = all_ids.map_err(explain).and_then(|all| start(go_end, all));
-    let mut status = started.and_then(|()| wait_for(keeper, &signals, launch.interactive));
-    if status.is_err() {
-        let _ = kill(keeper, Signal::SIGKILL);
-        let _ = waitpid(keeper, None);
-    }
+    let mut status = wait_for(&mut children, &signals, launch.interactive);
+    children.end(status.is_err());
     if !launch.private {
         // The keeper does the same, unless it was killed; its death kills the interpreter too.
         wait_for_end(&working);
@@ -101,22 +74,56 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     status
 }
 
-/// Lets the keeper start. The byte says whether all ids are mapped.
-fn start(go: OwnedFd, all_ids: bool) -> Result<()> {
-    match fs::File::from(go).write_all(&[u8::from(all_ids)]) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // it is gone: `wait_for` reports how
-        done => done.map_err(|e| Error::io("write to the lab's first process", &e)),
+/// Blocks the signals that [`wait_for`] reads.
+fn block_signals() -> Result<SigSet> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        // `nohup`, and a shell for its background programs, ignore signals on purpose.
+        if !sys::is_ignored(signal) {
+            signals.add(signal);
+        }
     }
+    sys::default_action(Signal::SIGCHLD); // while it is ignored, the kernel discards the statuses of children
+    signals.add(Signal::SIGCHLD);
+    signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
+    Ok(signals)
 }
 
-/// Waits for the keeper's end; passes Ctrl-C on, and kills the keeper on the other signals.
-fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
+/// Starts helper and keeper of a lab with the chosen ids, else with the best that the user can have.
+fn lab(choice: Option<Ids>, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+    let Some(choice) = choice else {
+        let mut refused = None;
+        for ids in idmap::candidates() {
+            match helper::start(ids, alive, alive_end) {
+                Err(error) if error.kind == Kind::Permission => refused = Some(error),
+                done => return done,
+            }
+        }
+        return Err(refused.unwrap_or_else(|| Error::plain(Kind::Bug, "there are no ids to choose from")));
+    };
+    helper::start(choice, alive, alive_end)
+}
+
+/// Starts a keeper in the namespaces of the machine.
+fn keeper_of_machine(alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+    let keeper = sys::clone_process(CloneFlags::empty()).map_err(forbidden)?;
+    Ok(match keeper {
+        Some(keeper) => Side::Front { helper: None, keeper },
+        None => {
+            drop(alive_end.take());
+            Side::Keeper(None)
+        }
+    })
+}
+
+/// Waits for the keeper's end; passes Ctrl-C on, and kills the lab on the other signals.
+fn wait_for(children: &mut Children, signals: &SigSet, interactive: bool) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the lab", e);
     let events = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
     let mut deadline: Option<Instant> = None;
     let mut killed_by: Option<u8> = None;
     loop {
-        if let Some(status) = ended(keeper)? {
+        if let Some(status) = children.ended()? {
             return Ok(killed_by.unwrap_or(status));
         }
         let timeout = match deadline {
@@ -126,7 +133,7 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
                 if left.is_zero() {
                     killed_by = Some(130);
                     deadline = None;
-                    let _ = kill(keeper, Signal::SIGKILL);
+                    children.kill();
                     continue;
                 }
                 PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
@@ -141,7 +148,7 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
                 Ok(Signal::SIGINT) => {
                     // The terminal signals the whole foreground process group; kill(2) only this process.
                     if event.ssi_code <= 0 {
-                        let _ = kill(keeper, Signal::SIGINT);
+                        let _ = kill(children.keeper, Signal::SIGINT);
                     }
                     if !interactive {
                         let now = Instant::now();
@@ -150,7 +157,7 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
                 }
                 Ok(signal) if signal != Signal::SIGCHLD => {
                     killed_by = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
-                    let _ = kill(keeper, Signal::SIGKILL);
+                    children.kill();
                 }
                 _ => {} // SIGCHLD: the next turn of the loop reaps
             }
@@ -158,14 +165,44 @@ fn wait_for(keeper: Pid, signals: &SigSet, interactive: bool) -> Result<u8> {
     }
 }
 
-fn ended(keeper: Pid) -> Result<Option<u8>> {
-    loop {
-        return match waitpid(keeper, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, status)) => Ok(Some(u8::try_from(status).unwrap_or(u8::MAX))),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(128 + u8::try_from(signal as i32).unwrap_or(0))),
-            Err(Errno::EINTR) => continue,
-            Ok(_) => Ok(None),
-            Err(error) => Err(Error::sys("wait for the lab", error)),
-        };
+/// The children of the front.
+struct Children {
+    keeper: Pid,
+    /// Only a lab has one, and only a lab of root keeps it.
+    helper: Option<Pid>,
+}
+
+impl Children {
+    /// Reaps all that have ended. Returns the status of the keeper if it was among them.
+    fn ended(&mut self) -> Result<Option<u8>> {
+        loop {
+            let (pid, status) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, status)) => (pid, u8::try_from(status).unwrap_or(u8::MAX)),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + u8::try_from(signal as i32).unwrap_or(0)),
+                Ok(WaitStatus::StillAlive) => return Ok(None),
+                Ok(_) | Err(Errno::EINTR) => continue,
+                Err(error) => return Err(Error::sys("wait for the lab", error)),
+            };
+            if pid == self.keeper {
+                return Ok(Some(status));
+            }
+            self.helper = self.helper.filter(|helper| *helper != pid); // its PID may be reused from now on
+        }
+    }
+
+    /// Kills them. A stopped helper that has not reaped its child would keep the keeper from its end.
+    fn kill(&self) {
+        for pid in self.helper.into_iter().chain([self.keeper]) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Ends and reaps the helper, and the keeper if it may still run.
+    fn end(self, and_keeper: bool) {
+        let all = self.helper.into_iter().chain(and_keeper.then_some(self.keeper));
+        for pid in all {
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+        }
     }
 }

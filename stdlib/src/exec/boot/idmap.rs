@@ -5,38 +5,58 @@ use std::io;
 
 use nix::unistd::{Pid, getegid, geteuid};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::exec::ids::{Ids, ranges};
+use crate::exec::mounts::has_root_of_machine;
 
-/// Maps the ids of `child`'s new user namespace: for root every id to itself, for a user their own id to root.
-/// Returns whether all ids are mapped.
-pub(crate) fn write(child: Pid) -> Result<bool> {
-    let failed = |e: io::Error| Error::io("map the ids of the user namespace", &e);
-    if geteuid().is_root() {
-        match identity(child) {
-            Ok(()) => return Ok(true),
-            // Root without the capability, as in a container, is an ordinary user here.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    single(child).map_err(failed)?;
-    Ok(false)
+/// The ids that a lab of the caller may have, the best first. The kernel or a program may still refuse them.
+pub(super) fn candidates() -> Vec<Ids> {
+    let all = geteuid().is_root().then_some(Ids::All);
+    let range = ranges().is_ok().then_some(Ids::Range);
+    all.into_iter().chain(range).chain([Ids::Pretend]).collect()
 }
 
-fn identity(child: Pid) -> io::Result<()> {
-    for map in ["uid_map", "gid_map"] {
-        let ours = fs::read_to_string(format!("/proc/self/{map}"))?;
-        let same: Vec<String> = ours
-            .lines()
-            .filter_map(|line| {
-                let mut words = line.split_whitespace();
-                let (first, _, count) = (words.next()?, words.next()?, words.next()?);
-                Some(format!("{first} {first} {count}\n"))
-            })
-            .collect();
-        fs::write(format!("/proc/{child}/{map}"), same.concat())?;
+/// Maps the ids of `child`'s new user namespace. Returns the ids that it has then.
+pub(super) fn write(child: Pid, ids: Ids) -> Result<Ids> {
+    match ids {
+        Ids::All => {
+            same(child)?;
+            if has_root_of_machine()? {
+                return Ok(Ids::All);
+            }
+            // The root of a user namespace, such as a lab. It has what that has.
+            let is_one = own_map("uid_map").map_err(failed)?.iter().map(|(_, count)| count).sum::<u64>() == 1;
+            Ok(if is_one { Ids::Pretend } else { Ids::Range })
+        }
+        Ids::Range => ranges()?.map(child).map(|()| ids),
+        Ids::One | Ids::Pretend => single(child).map(|()| ids).map_err(failed),
     }
-    Ok(())
+}
+
+fn failed(error: io::Error) -> Error {
+    let refused = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::io("map the ids of the user namespace", &error);
+    if refused { error.kind(Kind::Permission) } else { error }
+}
+
+/// Maps each id of the caller's user namespace to itself in `child`'s new one.
+pub(crate) fn same(child: Pid) -> Result<()> {
+    let write = |map| {
+        let same: Vec<String> =
+            own_map(map)?.iter().map(|(first, count)| format!("{first} {first} {count}\n")).collect();
+        fs::write(format!("/proc/{child}/{map}"), same.concat())
+    };
+    write("uid_map").and_then(|()| write("gid_map")).map_err(failed)
+}
+
+/// The ranges of ids in the caller's user namespace: the first id and the count.
+fn own_map(map: &str) -> io::Result<Vec<(u64, u64)>> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+        let (first, _, count) = (numbers.next()??, numbers.next()?, numbers.next()??);
+        Some((first, count))
+    };
+    Ok(fs::read_to_string(format!("/proc/self/{map}"))?.lines().filter_map(range).collect())
 }
 
 fn single(child: Pid) -> io::Result<()> {

@@ -1,7 +1,6 @@
 //! The keeper: PID 1 of the lab. It reaps, and it exits when the front is gone; then the kernel ends the lab.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::thread;
@@ -17,41 +16,44 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 
 use super::forbidden::{FORBIDDEN, explain, report};
+use super::helper::Lab;
 use super::inherited::forget_inherited_descriptors;
 use super::pipe::{KILL_LIMIT, wait_for_end};
 use super::terminal::{self, Saved};
 use crate::error::{Error, Result};
-use crate::exec::{directory, mounts, netns, sys};
+use crate::exec::{covers, directory, ids, netns, sys};
 
 /// What the keeper inherits from the front.
 pub(crate) struct Keeper<'a> {
     /// End of file when the front is gone.
     pub alive: OwnedFd,
-    /// One byte when the user namespace is mapped: whether all ids are mapped.
-    pub go: OwnedFd,
     /// End of file when the interpreter is gone.
     pub working: OwnedFd,
     /// The modes of the terminal at the start.
     pub terminal: Saved,
-    /// Whether to build a private lab.
-    pub private: bool,
+    /// The lab that is being made; `None` on the machine itself.
+    pub lab: Option<Lab>,
     /// Whether the interpreter is a REPL: then it owns the terminal, and lends it to programs.
     pub interactive: bool,
     /// Undoes what was made outside a lab; see [`super::Launch`].
     pub cleanup: &'a dyn Fn(u8) -> u8,
 }
 
-/// Builds the lab, runs `interpreter` in a child, and returns its exit status.
+/// Enters the lab, runs `interpreter` in a child, and returns its exit status.
 ///
 /// Only the interpreter keeps `working` open.
-pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
-    match forget_inherited_descriptors().and_then(|()| start(keeper, working, interpreter)) {
+pub(crate) fn run(mut keeper: Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> u8 {
+    let lab = keeper.lab.take();
+    let private = lab.is_some();
+    // The helper of a lab has closed them already: their numbers are those of other descriptors now.
+    let forgotten = if private { Ok(()) } else { forget_inherited_descriptors() };
+    match forgotten.and_then(|()| start(&keeper, lab, working, interpreter)) {
         Ok(child) => {
-            let status = watch(keeper, child).unwrap_or_else(|error| {
+            let status = watch(&keeper, child).unwrap_or_else(|error| {
                 report(&error);
                 FORBIDDEN
             });
-            if !keeper.private {
+            if !private {
                 wait_for_end(&keeper.working);
                 end_children();
                 return (keeper.cleanup)(status);
@@ -65,22 +67,22 @@ pub(crate) fn run(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnc
     }
 }
 
-fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
+fn start(keeper: &Keeper<'_>, lab: Option<Lab>, working: OwnedFd, interpreter: impl FnOnce() -> u8) -> Result<Pid> {
     // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
     // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
-    let mut all_ids = [0u8];
-    let go = keeper.go.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
-    match File::from(go).read_exact(&mut all_ids) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(i32::from(FORBIDDEN)), // no front
-        read => read.map_err(|e| Error::io("read whether the ids of the user namespace are mapped", &e))?,
-    }
-    if keeper.private {
-        mounts::build(all_ids == [1])?;
-        netns::set_defaults()?;
-    } else {
-        prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
-    }
+    let requests = match lab {
+        Some(lab) => {
+            let (ids, requests) = lab.enter()?;
+            ids::set(ids);
+            netns::set_defaults()?;
+            requests
+        }
+        None => {
+            prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
+            None
+        }
+    };
     let me = getpid();
     if let Some(child) = sys::fork().map_err(|e| Error::sys("start the interpreter", e))? {
         drop(working);
@@ -90,6 +92,9 @@ fn start(keeper: &Keeper<'_>, working: OwnedFd, interpreter: impl FnOnce() -> u8
     // keeper died before the call.
     if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != me {
         sys::exit_now(137);
+    }
+    if let Some(requests) = requests {
+        covers::ask_over(requests);
     }
     let status = interpret(keeper.interactive, interpreter);
     drop(working);

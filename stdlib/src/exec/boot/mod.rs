@@ -1,12 +1,14 @@
 //! The process tree of nslab: how a lab is made, and how it ends.
 //!
 //! ```text
-//! front ──clone──> keeper (PID 1 of the lab) ──fork──> interpreter
-//!   └── pipe ────────┘ end of file: the front is gone, so the keeper exits, so the kernel ends the lab
+//! front ──clone──> helper ──clone──> keeper (PID 1 of the lab, a child of the front) ──fork──> interpreter
+//!   └── pipe ──────────────────────────┘ end of file: the front is gone, so the keeper exits, so the kernel ends the lab
 //! ```
 //!
 //! * The **front** owns the terminal: it restores the terminal and reports the status.
-//! * The **keeper** mounts what the lab shows (`/proc`, `/sys`, `/run`) and reaps its processes.
+//! * The **helper** mounts what the lab shows (`/proc`, `/sys`, `/run`) from an outer user and mount namespace, so that
+//!   no process of the lab can unmount it. It ends when the lab is made; in a lab of root, with the lab.
+//! * The **keeper** reaps the processes of the lab.
 //! * The **interpreter** runs scripts.
 //!
 //! With `--host` there is no lab that the kernel could end. The keeper, or the front if the keeper is gone, waits until
@@ -14,6 +16,7 @@
 
 mod forbidden;
 mod front;
+mod helper;
 pub(super) mod idmap;
 mod inherited;
 mod keeper;

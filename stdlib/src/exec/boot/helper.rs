@@ -1,0 +1,262 @@
+//! The helper: a process in an outer user and mount namespace. It starts the keeper, and covers `/proc`, `/sys` and
+//! `/run` where no process of the lab can uncover them.
+//!
+//! A mount namespace that is copied into another user namespace has locked mounts (`mount_namespaces(7)`). So the covers
+//! are mounted in the helper's mount namespace, of which the keeper takes its copy. A child of the helper mounts them,
+//! since `/proc` shows the pid namespace, and `/sys` the network namespace, of the process that mounts it.
+//!
+//! In a lab of root the helper stays: there the kernel lets no process of the lab mount a `/proc`, which would be without
+//! the covers, so sandboxes get theirs from the helper ([`covers`]).
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::forbidden::{FORBIDDEN, explain, forbidden, report};
+use super::idmap;
+use super::inherited::forget_inherited_descriptors;
+use super::pipe::pipe;
+use crate::error::{Error, Result};
+use crate::exec::covers::{self, Cover};
+use crate::exec::ids::Ids;
+use crate::exec::{mounts, sys};
+
+/// The namespaces of the lab, but for the mount namespace: the keeper makes it once the covers are mounted.
+const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
+    .union(CloneFlags::CLONE_NEWPID)
+    .union(CloneFlags::CLONE_NEWNET)
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWIPC);
+
+/// The byte to the keeper if there will be no lab. The helper has reported why.
+const NO_LAB: u8 = u8::MAX;
+
+/// The process in which [`start`] returns.
+pub(super) enum Side {
+    /// The front. Both processes are its children; only a lab has a helper.
+    Front { helper: Option<Pid>, keeper: Pid },
+    /// The keeper, of a lab or of the machine.
+    Keeper(Option<Lab>),
+    /// The front; the helper has ended, with this exit status, before there was a keeper.
+    NoKeeper(u8),
+}
+
+/// What the keeper inherits from the helper.
+pub(super) struct Lab {
+    /// One byte when the covers are mounted: the ids of the lab.
+    go: OwnedFd,
+    /// The socket of requests for covers.
+    covers: OwnedFd,
+}
+
+/// Starts a helper, which starts the keeper. `alive` is at end of file when the front is gone; `alive_end` is its other
+/// end, which only the front keeps open.
+///
+/// # Errors
+/// If the kernel refuses the namespaces, or the ids cannot be mapped.
+pub(super) fn start(ids: Ids, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) -> Result<Side> {
+    // A child of the helper that outlives it is reaped here. As a zombie it would keep the keeper from its end
+    // (kernel/pid_namespace.c, `zap_pid_ns_processes`).
+    prctl::set_child_subreaper(true).map_err(|e| Error::sys("become a subreaper", e))?;
+    let (mapped, mapped_end) = pipe()?;
+    let (born, born_end) = pipe()?;
+    let outer = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    let Some(helper) = sys::clone_process(outer).map_err(forbidden)? else {
+        drop((alive_end.take(), mapped_end, born));
+        return Ok(Side::Keeper(Some(help(alive, mapped, born_end))));
+    };
+    drop((mapped, born_end));
+    let ids = idmap::write(helper, ids).map_err(explain);
+    let keeper = ids.and_then(|ids| {
+        match File::from(mapped_end).write_all(&[ids.byte()]) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {} // it has ended, as the next read shows
+            done => done.map_err(|e| Error::io("write to the lab's helper", &e))?,
+        }
+        let mut pid = [0; 4];
+        match File::from(born).read_exact(&mut pid) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            read => read.map(|()| Some(Pid::from_raw(i32::from_ne_bytes(pid)))).map_err(|e| unread("its PID", &e)),
+        }
+    });
+    match keeper {
+        Ok(Some(keeper)) => Ok(Side::Front { helper: Some(helper), keeper }),
+        Ok(None) => Ok(Side::NoKeeper(end(helper))),
+        Err(error) => {
+            let _ = kill(helper, Signal::SIGKILL);
+            end(helper);
+            Err(error)
+        }
+    }
+}
+
+fn unread(what: &str, error: &io::Error) -> Error {
+    Error::io(format!("read {what} from the lab's helper"), error)
+}
+
+/// Waits for the end of a child; returns its exit status.
+fn end(child: Pid) -> u8 {
+    loop {
+        return match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(u8::MAX),
+            Err(Errno::EINTR) => continue,
+            _ => 128 + 9,
+        };
+    }
+}
+
+/// The helper. It returns in the keeper alone.
+fn help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Lab {
+    match try_to_help(alive, mapped, born_end) {
+        Ok(Some(lab)) => lab,
+        Ok(None) => sys::exit_now(0),
+        Err(error) => {
+            report(&explain(error));
+            sys::exit_now(i32::from(FORBIDDEN))
+        }
+    }
+}
+
+fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Option<Lab>> {
+    // A stopped process dies too. If the front is gone already, the next read ends.
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
+    forget_inherited_descriptors()?;
+    let mut ids = [0];
+    match File::from(mapped).read_exact(&mut ids) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read.map_err(|e| Error::io("read the ids of the lab", &e))?,
+    }
+    let (go, go_end) = pipe()?;
+    let (requests, covers) = covers::channel()?;
+    // CLONE_PARENT: a child of the front, which outlives this process.
+    let Some(keeper) = sys::clone_process(NAMESPACES | CloneFlags::CLONE_PARENT).map_err(forbidden)? else {
+        return Ok(Some(Lab { go, covers }));
+    };
+    drop((go, covers));
+    let mut go_end = File::from(go_end);
+    let prepared = prepare(keeper, born_end);
+    let byte = if prepared.is_ok() { ids } else { [NO_LAB] };
+    let _ = go_end.write_all(&byte); // it fails if the keeper is gone
+    drop(go_end);
+    if let Some(keeper) = prepared? {
+        serve(&requests, alive, &keeper);
+    }
+    Ok(None)
+}
+
+/// Maps the keeper's ids and mounts the covers. Returns the keeper's descriptor if there will be requests.
+fn prepare(keeper: Pid, born_end: OwnedFd) -> Result<Option<OwnedFd>> {
+    File::from(born_end)
+        .write_all(&keeper.as_raw().to_ne_bytes())
+        .map_err(|e| Error::io("write the PID of the lab's first process", &e))?;
+    idmap::same(keeper)?;
+    let keeper = sys::pidfd_open(keeper).map_err(|e| Error::sys("open the lab's first process", e))?;
+    let guarded = mounts::has_root_of_machine()?;
+    enter(&keeper, CloneFlags::CLONE_NEWPID)?;
+    let covered = in_child(|| {
+        enter(&keeper, CloneFlags::CLONE_NEWNET)?;
+        mounts::cover(guarded)
+    })?;
+    match covered {
+        0 => Ok(guarded.then_some(keeper)),
+        status => sys::exit_now(i32::from(status)), // the child has reported why
+    }
+}
+
+/// Enters namespaces of the lab. A pid namespace is for the children of the caller.
+fn enter(keeper: &OwnedFd, kinds: CloneFlags) -> Result<()> {
+    sys::enter_namespaces_of(keeper.as_fd(), kinds).map_err(|e| Error::sys("enter the lab's namespaces", e))
+}
+
+/// Runs `work` in a child and returns its exit status. The child reports the error of `work`.
+fn in_child(work: impl FnOnce() -> Result<()>) -> Result<u8> {
+    if let Some(child) = sys::fork().map_err(|e| Error::sys("start a process that mounts", e))? {
+        return Ok(end(child));
+    }
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    sys::exit_now(match work() {
+        Ok(()) => 0,
+        Err(error) => {
+            report(&explain(error));
+            i32::from(FORBIDDEN)
+        }
+    });
+}
+
+/// Mounts covers for sandboxes until the interpreter or the front is gone.
+fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &OwnedFd) {
+    loop {
+        let mut fds = [requests, alive].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+        if fds[1].any() == Some(true) {
+            return;
+        }
+        if fds[0].any() == Some(true) {
+            let Ok(Some((cover, namespace))) = covers::next_request(requests) else { return };
+            if let Err(error) = answer(requests, keeper, cover, &namespace) {
+                covers::refuse(requests, &error);
+            }
+        }
+    }
+}
+
+/// Mounts `cover` for `namespace` in a child, which sends it.
+fn answer(requests: &OwnedFd, keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<()> {
+    let enter_namespace = || sys::enter(namespace.as_fd()).map_err(|e| Error::sys("enter the sandbox's namespace", e));
+    if cover == Cover::Proc {
+        enter_namespace()?; // takes effect for the child
+    }
+    let unshare = || sys::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Error::sys("make a mount namespace", e));
+    let make = || {
+        unshare()?;
+        match cover {
+            Cover::Proc => mounts::guarded_proc()?,
+            Cover::Sys => {
+                enter_namespace()?;
+                mounts::guarded_sys()?;
+            }
+        }
+        // Into the user namespace of the lab, so that the copy has locked mounts.
+        enter(keeper, CloneFlags::CLONE_NEWUSER)?;
+        unshare()?;
+        mounts::take(cover.path())
+    };
+    let done = in_child(|| {
+        match make() {
+            Ok(tree) => covers::send(requests, &tree),
+            Err(error) => covers::refuse(requests, &error),
+        }
+        Ok(())
+    });
+    enter(keeper, CloneFlags::CLONE_NEWPID)?; // this process keeps no sandbox's namespace
+    match done? {
+        0 => Ok(()),
+        _ => Err(Error::sys("mount what the sandbox shows", Errno::ECANCELED)),
+    }
+}
+
+impl Lab {
+    /// Waits until the covers are mounted, then gives the keeper a mount namespace in which they are locked. Returns the
+    /// ids of the lab, and the socket of requests for covers if the helper answers them.
+    pub(super) fn enter(self) -> Result<(Ids, Option<OwnedFd>)> {
+        let mut byte = [0];
+        match File::from(self.go).read_exact(&mut byte) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(128 + 9), // it was killed
+            read => read.map_err(|e| unread("the ids of the lab", &e))?,
+        }
+        let Some(ids) = Ids::of_byte(byte[0]) else { sys::exit_now(i32::from(FORBIDDEN)) };
+        sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
+        mounts::share_names()?;
+        Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
+    }
+}
