@@ -18,6 +18,8 @@ pub enum Kind {
     Permission,
     /// The object was deleted, or its namespace was.
     Gone,
+    /// The program that it depends on has ended.
+    Ended,
     /// The deadline passed.
     Timeout,
     /// This kernel lacks it.
@@ -40,6 +42,7 @@ impl Kind {
             Kind::Exists => "exists",
             Kind::Permission => "permission",
             Kind::Gone => "gone",
+            Kind::Ended => "ended",
             Kind::Timeout => "timeout",
             Kind::Unsupported => "unsupported",
             Kind::Interrupted => "interrupted",

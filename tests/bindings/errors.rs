@@ -26,6 +26,7 @@ let sources = [
     ["a check without a condition", || { check 5; }, "usage"],
     ["import", || { import "nowhere" as n; }, "not_found"],
     ["sleep", || sleep("soon"), "usage"],
+    ["the end of a program", || wait_file("/none", #{while_alive: start("false")}), "ended"],
     ["a timeout", || wait_until(|| false, #{timeout: "1ms"}), "timeout"],
     ["a program's timeout", || exec("sleep 60", #{timeout: "10ms"}), "timeout"],
     ["a program", || exec("no-such-program"), "not_found"],

@@ -12,6 +12,7 @@ mod netns;
 mod ping;
 mod pingall;
 mod process;
+mod ready;
 mod results;
 mod route;
 mod script;

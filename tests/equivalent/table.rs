@@ -298,6 +298,11 @@ fn script() -> Vec<Row> {
         none("attempt", "", "attempt(|| 1);", reason),
         none("expect_error", "", "expect_error(|| 1 / 0);", reason),
         none("wait_until", "", "wait_until(|| true);", reason),
+        none("wait_listen", "", "attempt(|| wait_listen(`tcp`, 80, #{timeout: `1ms`}));", &["no equivalent command: it runs code of the script", "no equivalent command: `ss -ltn` or `ss -lun` shows one moment"]),
+        none("wait_output", "let p = start(`echo done`);", "wait_output(p, `done`);", &["no equivalent command: `grep -m 1` reads only what is still to come"]),
+        none("wait_file", "", "wait_file(`/run`);", &["no equivalent command: `inotifywait` misses a file that is there already"]),
+        none("wait_link", "", "wait_link(`lo`);", &["no equivalent command: `ip monitor link` shows changes only"]),
+        none("wait_exit", "let p = start(`true`);", "wait_exit(p);", &["no equivalent command: it is about a handle of the script"]),
         none("memory", "", "memory();", &["no equivalent command: it is about nslab itself"]),
     ]
 }

@@ -22,6 +22,7 @@ mod namespace;
 mod netns;
 mod probe;
 mod process;
+mod ready;
 mod route;
 mod script;
 mod sysctl;
@@ -50,6 +51,7 @@ fn families() -> Vec<Family> {
         probe::FAMILY,
         firewall::FAMILY,
         process::FAMILY,
+        ready::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,

@@ -12,10 +12,12 @@ use super::core::prelude::*;
 use super::core::register::Family;
 use super::core::script_error::ScriptError;
 use super::core::written::Size;
-use crate::catalog::{Changes, Parameter};
-use crate::error::{Error, Kind, Result};
+use super::ready::{WHILE_ALIVE, patience};
+use crate::catalog::{Changes, Key, Parameter};
+use crate::error::{Error, Result};
 use crate::exec::memory;
 use crate::lab::Lab;
+use crate::lab::ready::Patience;
 use crate::notation;
 
 const CLOSURE: Parameter = parameter::<FnPtr>("f");
@@ -92,22 +94,24 @@ check e.errno == 17;
             name: "wait_until",
             doc: r#"Calls `f` repeatedly until it returns true. It is an error if that takes longer than `timeout`.
 
+With `while_alive` the end of that process is an error at once, which has its status and its last lines.
+
 No equivalent command: it runs code of the script.
 
 ```rhai
 let p = start(["sh", "-c", "echo ready; sleep 60"]);
-wait_until(|| p.stdout.contains("ready"), #{timeout: "5s"});
+wait_until(|| p.stdout.contains("ready"), #{timeout: "5s", while_alive: p});
 ```
 "#,
-            parameters: &[CLOSURE, parameter::<Opts<WaitOptions>>("opts")],
+            parameters: &[CLOSURE, parameter::<Opts<UntilOptions>>("opts")],
             returns: "()",
             needs: &[],
             changes: Changes::Nothing,
             call: |call| {
                 let function = call.argument::<FnPtr>("f")?;
-                let limit = call.argument::<Opts<WaitOptions>>("opts")?.0.0;
+                let patience = call.argument::<Opts<UntilOptions>>("opts")?.0.0;
                 call.finish()?;
-                wait_until(call, &function, limit)
+                wait_until(call, &function, &patience)
             },
         },
         Binding {
@@ -141,26 +145,31 @@ check memory() == 1024 * 1024 * 1024;
     ],
 };
 
-fn wait_until(call: &Call<'_>, function: &FnPtr, limit: Duration) -> Result<Dynamic, Failure> {
-    let ended = call.lab().exec().poll_until(limit, Duration::from_micros(200), Duration::from_millis(10), || {
-        match call.run(function) {
-            Ok(value) => match value.as_bool() {
-                Ok(done) => Ok(done.then_some(Ok(()))),
-                Err(_) => {
-                    Err(Error::usage(format!("the closure returned {}, not true or false", call.describe(&value))))
-                }
-            },
-            Err(error) => Ok(Some(Err(error))),
-        }
-    })?;
-    match ended {
-        Some(Ok(())) => Ok(Dynamic::UNIT),
-        Some(Err(error)) => {
+/// How long to wait for a condition, and which program has to live meanwhile.
+struct UntilOptions(Patience);
+
+impl FromOptions for UntilOptions {
+    const KEYS: &'static [Key] = &[WaitOptions::KEYS[0], WHILE_ALIVE];
+    fn from(options: &mut Options) -> Result<Self> {
+        patience(options, WaitOptions::LIMIT).map(Self)
+    }
+}
+
+fn wait_until(call: &Call<'_>, function: &FnPtr, patience: &Patience) -> Result<Dynamic, Failure> {
+    let ask = || match call.run(function) {
+        Ok(value) => match value.as_bool() {
+            Ok(done) => Ok(done.then_some(Ok(()))),
+            Err(_) => Err(Error::usage(format!("the closure returned {}, not true or false", call.describe(&value)))),
+        },
+        Err(error) => Ok(Some(Err(error))),
+    };
+    match patience.until(call.lab(), "the condition", ask, || "it is not true".into())? {
+        Ok(()) => Ok(Dynamic::UNIT),
+        Err(error) => {
             let position = error.position();
             let value = caught(call, error)?;
             Err(Failure::Script(EvalAltResult::ErrorRuntime(value, position).into()))
         }
-        None => Err(Error::plain(Kind::Timeout, format!("the condition is not true after {limit:?}")).into()),
     }
 }
 

@@ -21,6 +21,7 @@ mod ping;
 mod ping_all;
 pub mod place;
 pub mod process;
+pub mod ready;
 mod registry;
 pub mod topology;
 

@@ -30,6 +30,7 @@ mod nsid;
 pub(crate) mod permit;
 pub mod probe;
 pub mod route;
+pub mod sockets;
 pub mod sysctl;
 
 /// How long the kernel may take to answer one request.

@@ -105,6 +105,12 @@ impl Options {
         }
     }
 
+    /// A handle; `wanted` names its type with an article.
+    pub(crate) fn handle<T: Clone + Send + Sync + 'static>(&mut self, key: &str, wanted: &str) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.clone().try_cast::<T>().map(Some).ok_or_else(|| self.wrong(key, &value, wanted))
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
         let Some(value) = self.get(key) else { return Ok(None) };
@@ -128,9 +134,14 @@ impl Options {
 /// How long to wait for something that is about to happen.
 pub(crate) struct WaitOptions(pub Duration);
 
+impl WaitOptions {
+    /// Unless the option says otherwise.
+    pub(crate) const LIMIT: Duration = Duration::from_secs(5);
+}
+
 impl FromOptions for WaitOptions {
     const KEYS: &'static [Key] = &[Key::new("timeout", "the longest time to wait; default \"5s\"")];
     fn from(options: &mut Options) -> Result<Self> {
-        Ok(Self(options.duration("timeout")?.unwrap_or(Duration::from_secs(5))))
+        Ok(Self(options.duration("timeout")?.unwrap_or(Self::LIMIT)))
     }
 }

@@ -20,6 +20,9 @@ use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
 use crate::lab::{Lab, Place};
 
+/// How many lines of a program's output an error shows.
+const LAST_LINES: usize = 5;
+
 /// A process in the background. It ends with the lab, not with its handle.
 #[derive(Clone)]
 pub struct Process(Arc<Inner>);
@@ -121,6 +124,48 @@ impl Process {
     pub fn output(&self) -> (String, String) {
         let state = self.0.lock();
         (state.stdout.text(), state.stderr.text())
+    }
+
+    /// How many bytes it has written so far.
+    pub(crate) fn written(&self) -> u64 {
+        let state = self.0.lock();
+        state.stdout.arrived() + state.stderr.arrived()
+    }
+
+    /// The last line of what it has written: to standard error, else to standard output.
+    pub(crate) fn last_line(&self) -> String {
+        let state = self.0.lock();
+        let line = state.stderr.last_line();
+        if line.is_empty() { state.stdout.last_line() } else { line }
+    }
+
+    /// The error of a wait for `what`, before which it has ended.
+    pub(crate) fn ended_before(&self, what: &str) -> Error {
+        let how = match self.ended() {
+            Some(Ended { signal: Some(signal), .. }) => format!("was ended by signal {signal}"),
+            ended => format!("ended with status {}", ended.map_or(0, |ended| ended.code)),
+        };
+        let text = format!("wait for {what}: `{}` (pid {}) {how}", shown(&self.0.argv), self.0.pid);
+        let error = self.with_output(Error::plain(Kind::Ended, text));
+        match self.last_lines() {
+            lines if lines.is_empty() => error.detail("it has written nothing"),
+            lines => error.detail(format!("its last lines:\n{lines}")),
+        }
+    }
+
+    /// Adds what it has written to an error.
+    pub(crate) fn with_output(&self, error: Error) -> Error {
+        let (stdout, stderr) = self.output();
+        error.partial("stdout", stdout).partial("stderr", stderr)
+    }
+
+    /// The last lines of what it has written: to standard error, else to standard output.
+    fn last_lines(&self) -> String {
+        let (stdout, stderr) = self.output();
+        let text = if stderr.trim().is_empty() { stdout } else { stderr };
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(LAST_LINES));
+        last.map(|line| crate::name::short(line.trim_end())).collect::<Vec<_>>().join("\n")
     }
 
     /// Waits for its end.

@@ -49,6 +49,11 @@ impl Capture {
         self.cut += (skipped.len() + displaced) as u64;
     }
 
+    /// How many bytes have arrived.
+    pub(super) fn arrived(&self) -> u64 {
+        (self.beginning.len() + self.end.len()) as u64 + self.cut
+    }
+
     /// The kept bytes as text. A line between the beginning and the end says how many bytes are cut.
     pub(super) fn text(&self) -> String {
         let mut end: Vec<u8> = self.end.iter().copied().collect();
