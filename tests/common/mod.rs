@@ -14,6 +14,6 @@ pub(crate) use processes::*;
 pub(crate) use recorded::{difference, is_recorded};
 pub(crate) use reference::{Function, examples, functions};
 pub(crate) use script::{Script, rhai_files};
-pub(crate) use shell::{NOBODY, Shell, passes, passes_for_all};
+pub(crate) use shell::{NOBODY, Outcome, Shell, passes, passes_for_all};
 pub(crate) use trials::{Generator, Need, Registered, Trial, main};
 pub(crate) use typed::Typed;

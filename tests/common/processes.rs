@@ -97,14 +97,22 @@ pub(crate) fn wait_until_none_has(tag: &str) -> Duration {
     wait_for(&format!("the end of all processes tagged {tag}"), || tagged(tag).is_empty())
 }
 
-/// The keeper that a front started, and the interpreter that this started, once both run.
+/// The process of a lab that is PID 1 of its own pid namespace, among the children of the front.
+pub(crate) fn keeper(front: i32) -> Option<i32> {
+    let is_first = |pid: &i32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        numbers.split_whitespace().count() > 1 && numbers.ends_with("\t1")
+    };
+    children(front).into_iter().find(is_first)
+}
+
+/// The keeper of a lab that a front started, and the interpreter that this started, once both run.
 pub(crate) fn keeper_and_interpreter(front: i32) -> (i32, i32) {
-    let mut found = (0, 0);
+    let mut found = None;
     wait_for("keeper and interpreter", || {
-        let keeper = children(front).first().copied();
-        let interpreter = keeper.and_then(|keeper| children(keeper).first().copied());
-        found = (keeper.unwrap_or(0), interpreter.unwrap_or(0));
-        interpreter.is_some()
+        found = keeper(front).and_then(|keeper| Some((keeper, *children(keeper).first()?)));
+        found.is_some()
     });
-    found
+    found.expect("both run")
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, mkfifo};
 
-use crate::common::{NSLAB, TAG, both, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
+use crate::common::{NSLAB, TAG, both, children, keeper_and_interpreter, nslab, tagged, wait_for, wait_until_none_has};
 
 /// A lab that is busy until a signal ends it.
 const BUSY: &str = r#"start(netns("n"), ["sh", "-c", "sleep 100 & sleep 100"]); exec(unshare(["pid", "mount"]), "true"); sleep("100s")"#;
@@ -39,7 +40,7 @@ impl Running {
 
     fn busy(tag: &str) -> Self {
         let running = Self::start(tag, nslab().args(["-c", BUSY]).stderr(Stdio::null()));
-        // Front, keeper, interpreter, shell, two sleepers.
+        // Front, keeper, interpreter, shell, two sleepers; as root the helper too.
         wait_for("a busy lab", || tagged(&running.tag).len() >= 6);
         running
     }
@@ -96,6 +97,34 @@ fn a_stopped_keeper_dies_with_the_front() {
     let (took, status) = running.end();
     assert_eq!(status.signal(), Some(9));
     eprintln!("SIGKILL of the front over a stopped keeper: all gone after {took:.1?}");
+}
+
+/// Only a lab of root keeps its helper, for the mounts of sandboxes.
+#[trial(root)]
+fn a_lab_of_root_ends_with_or_without_its_helper() {
+    for (signal, to_helper) in [(Signal::SIGTERM, Signal::SIGKILL), (Signal::SIGKILL, Signal::SIGSTOP)] {
+        let running = Running::busy(&format!("helper-{to_helper}"));
+        let helper = children(running.front()).into_iter().find(|child| *child != running.keeper).unwrap();
+        send(helper, to_helper);
+        send(running.front(), signal);
+        let (took, status) = running.end();
+        assert!(!status.success(), "{status}");
+        eprintln!("{to_helper} of the helper, {signal} of the front: all gone after {took:.1?}");
+    }
+    // The control: alone it ends nothing, and what needs it says so.
+    let directory = tempfile::tempdir().unwrap();
+    let go = directory.path().join("go");
+    mkfifo(&go, Mode::S_IRWXU).unwrap();
+    let script = format!(r#"exec(["cat", "{}"]); print(exec("echo on")); unshare(["pid", "mount"])"#, go.display());
+    let running =
+        Running::start("helper-alone", nslab().args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let helper = children(running.front()).into_iter().find(|child| *child != running.keeper).unwrap();
+    send(helper, Signal::SIGKILL);
+    wait_for("the end of the helper", || !children(running.front()).contains(&helper));
+    drop(File::create(&go).unwrap()); // returns once `cat` reads
+    let output = running.child.wait_with_output().unwrap();
+    let said = both(&output);
+    assert!(said.contains("on\n") && said.contains("the lab's helper has ended"), "{said}");
 }
 
 /// The front's shell: signals that it ignores, or blocks, are passed on by `exec`.

@@ -11,8 +11,7 @@ use nix::unistd::Pid;
 use super::kills::{Random, seed};
 use super::snapshot::{Snapshot, assert_equal, snapshot};
 use crate::common::{
-    NSLAB, Script, TAG, both, children, feed, keeper_and_interpreter, nslab, processes, sh, stdout, tagged, wait_for,
-    wait_until_none_has,
+    NSLAB, Script, TAG, both, children, feed, nslab, processes, sh, stdout, tagged, wait_for, wait_until_none_has,
 };
 
 /// How many kills at random moments.
@@ -358,7 +357,12 @@ fn gc_undoes_when_all_were_killed() {
 fn journals_are_private_and_locked() {
     let script = r#"netns("mine"); start("sleep 100"); sleep("100s")"#;
     let mut front = start(script, "journals");
-    let (_, interpreter) = keeper_and_interpreter(i32::try_from(front.id()).unwrap());
+    let mut interpreter = 0;
+    wait_for("the interpreter", || {
+        let keeper = children(i32::try_from(front.id()).unwrap()).first().copied();
+        interpreter = keeper.and_then(|keeper| children(keeper).first().copied()).unwrap_or(0);
+        interpreter != 0
+    });
     wait_for("a program", || !children(interpreter).is_empty());
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("/run/nslab".as_ref()), 0o700);

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::oracle::{FREE, State};
-use crate::common::{TAG, children, nslab, wait_until_none_has};
+use crate::common::{TAG, children, keeper, nslab, wait_until_none_has};
 
 /// The number of kills; the variable overrides it.
 const KILLS: usize = 500;
@@ -88,7 +88,7 @@ pub(super) fn in_parallel(count: usize, work: impl Fn(usize) + Sync) {
 /// The figures of all runs.
 #[derive(Default)]
 struct Figures {
-    by_target: [usize; 3],
+    by_target: [usize; 4],
     too_late: usize,
     settled: Vec<Duration>,
 }
@@ -128,15 +128,17 @@ fn kills_at_random_moments_leave_nothing() {
         let mut front = start(script_of(n), &tag);
         thread::sleep(moment);
         let id = i32::try_from(front.id()).unwrap();
-        let keeper = children(id).first().copied();
+        let keeper = keeper(id);
         let interpreter = keeper.and_then(|keeper| children(keeper).first().copied());
-        let wanted = usize::try_from(random.below(3)).unwrap();
+        let wanted = usize::try_from(random.below(4)).unwrap();
         let target = match wanted {
             1 => keeper.unwrap_or(id),
             2 => interpreter.or(keeper).unwrap_or(id),
+            3 => children(id).into_iter().find(|child| Some(*child) != keeper).unwrap_or(id), // the helper, while there is one
             _ => id,
         };
-        // These are our children and the front is not reaped yet, so no PID was reused.
+        // These are our children and the front is not reaped yet, so no PID was reused. That of a helper which has ended
+        // meanwhile is not used again so soon.
         let killed = kill(Pid::from_raw(target), Signal::SIGKILL).is_ok();
         let killed_at = Instant::now();
         let status = front.wait().unwrap();
@@ -146,16 +148,20 @@ fn kills_at_random_moments_leave_nothing() {
         figures.settled.push(killed_at.elapsed());
         if status.success() {
             figures.too_late += 1;
+        } else if wanted == 3 {
+            // Without its helper a lab of root makes no sandbox.
+            assert!(target == id || matches!(status.code(), Some(2 | 137)), "killed the helper {target}: {status}");
         } else if target != id {
             assert_eq!(status.code(), Some(137), "killed {target}, not the front ({killed}): {status}");
         }
     });
     let took = begin.elapsed();
     let last = before.is_back_within(FREE).expect("something is left");
-    let Figures { by_target: [front, keeper, interpreter], too_late, mut settled } = figures.into_inner().unwrap();
+    let Figures { by_target: [front, keeper, interpreter, helper], too_late, mut settled } =
+        figures.into_inner().unwrap();
     settled.sort();
     println!(
-        "{kills} kills in {took:.1?} (front {front}, keeper {keeper}, interpreter {interpreter}; {too_late} had ended): 0 left; \
+        "{kills} kills in {took:.1?} (front {front}, keeper {keeper}, interpreter {interpreter}, helper {helper}; {too_late} had ended): 0 left; \
          processes gone after {:.1?} (median), {:.1?} (99 %), {:.1?} (all); all of it seen to be gone {last:.1?} after the last",
         settled[settled.len() / 2],
         settled[settled.len() * 99 / 100],

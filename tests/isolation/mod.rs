@@ -2,6 +2,7 @@
 //!
 //! A trial that changes anything outside a lab runs in a *pretend host*: namespaces that `#[trial(pretend_host)]` makes.
 
+mod covers;
 mod cycles;
 mod deaths;
 mod host_gc;

@@ -60,13 +60,21 @@ pub(super) fn channel() -> Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn ask(cover: Cover, namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
     let Some(helper) = HELPER.get() else { return Err(Error::plain(Kind::Bug, "this lab has no helper")) };
     let socket = helper.lock().unwrap_or_else(PoisonError::into_inner);
-    let failed = |e| Error::sys(format!("ask the lab's helper for `{}`", cover.path()), e);
-    pass(&*socket, cover.path().as_bytes(), Some(namespace)).map_err(failed)?;
-    match receive(&*socket).map_err(failed)? {
-        (_, Some(tree)) => Ok(tree),
-        (text, None) if text.is_empty() => Err(Error::plain(Kind::Kernel, "the lab's helper has ended")
-            .hint("a lab of root cannot make a sandbox without it: start nslab again")),
-        (text, None) => Err(reported(&text)),
+    pass(&*socket, cover.path().as_bytes(), Some(namespace)).or_else(|errno| match errno {
+        Errno::EPIPE => Ok(()), // it has ended, as the next read shows
+        _ => Err(Error::sys("write to the lab's helper", errno)),
+    })?;
+    answer_from(&socket, cover)
+}
+
+/// Reads the answer to a request for `cover`.
+pub(super) fn answer_from(socket: &OwnedFd, cover: Cover) -> Result<OwnedFd> {
+    match receive(socket) {
+        Ok((_, Some(tree))) => Ok(tree),
+        Ok((text, None)) if !text.is_empty() => Err(reported(&text)),
+        Ok(_) | Err(Errno::ECONNRESET) => Err(Error::plain(Kind::Kernel, "the lab's helper has ended")
+            .hint(format!("no process of a lab of root can mount another `{}`: start nslab again", cover.path()))),
+        Err(errno) => Err(Error::sys("read from the lab's helper", errno)),
     }
 }
 
@@ -76,14 +84,12 @@ pub(super) fn next_request(socket: &OwnedFd) -> Result<Option<(Cover, OwnedFd)>,
     Ok(Cover::at(&path).zip(namespace))
 }
 
-/// Answers a request with a mount.
-pub(super) fn send(socket: &OwnedFd, tree: &OwnedFd) {
-    let _ = pass(socket, b"mounted", Some(tree.as_fd())); // the interpreter may be gone
-}
-
-/// Answers a request with an error.
-pub(super) fn refuse(socket: &OwnedFd, error: &Error) {
-    let _ = pass(socket, report_of(error).as_bytes(), None); // the interpreter may be gone
+/// Answers a request. The reader may be gone.
+pub(super) fn answer(socket: &OwnedFd, made: Result<OwnedFd>) {
+    let _ = match made {
+        Ok(tree) => pass(socket, b"mounted", Some(tree.as_fd())),
+        Err(error) => pass(socket, report_of(&error).as_bytes(), None),
+    };
 }
 
 /// One line that says which operation failed, for [`reported`].

@@ -29,6 +29,25 @@ pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
 }
 
+/// As [`fork`], with a PID far from those that the pid namespace of the child gives out: it skips none for the child. A
+/// kernel or a filter without `clone3(2)` gives it the next one.
+pub(crate) fn fork_apart() -> Sys<Option<Pid>> {
+    const APART: libc::pid_t = 30_000; // below the smallest usual `pid_max`
+    let pid = APART;
+    // SAFETY: all fields are integers, and zero means that the field is not used.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = libc::SIGCHLD.cast_unsigned().into();
+    args.set_tid = std::ptr::from_ref(&pid) as u64;
+    args.set_tid_size = 1;
+    // SAFETY: without CLONE_VM the child has its own copy of all memory, as after fork(2). The caller has one thread.
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match child {
+        0 => Ok(None),
+        child if child > 0 => Ok(Some(Pid::from_raw(i32::try_from(child).map_err(|_| Errno::ERANGE)?))),
+        _ => clone_process(CloneFlags::empty()),
+    }
+}
+
 /// `fork(2)` by the C library, which keeps its own state right. `None` is the child. The caller has one thread.
 pub(crate) fn fork() -> Sys<Option<Pid>> {
     // SAFETY: both callers (front and keeper) are single-threaded, so no lock is held by a thread that is gone.

@@ -177,7 +177,7 @@ fn enter(keeper: &OwnedFd, kinds: CloneFlags) -> Result<()> {
 
 /// Runs `work` in a child and returns its exit status. The child reports the error of `work`.
 fn in_child(work: impl FnOnce() -> Result<()>) -> Result<u8> {
-    if let Some(child) = sys::fork().map_err(|e| Error::sys("start a process that mounts", e))? {
+    if let Some(child) = sys::fork_apart().map_err(|e| Error::sys("start a process that mounts", e))? {
         return Ok(end(child));
     }
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
@@ -203,21 +203,16 @@ fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &OwnedFd) {
         }
         if fds[0].any() == Some(true) {
             let Ok(Some((cover, namespace))) = covers::next_request(requests) else { return };
-            if let Err(error) = answer(requests, keeper, cover, &namespace) {
-                covers::refuse(requests, &error);
-            }
+            covers::answer(requests, make(keeper, cover, &namespace));
         }
     }
 }
 
-/// Mounts `cover` for `namespace` in a child, which sends it.
-fn answer(requests: &OwnedFd, keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<()> {
+/// Mounts `cover` for `namespace` in a child, which is reaped when this returns.
+fn make(keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<OwnedFd> {
     let enter_namespace = || sys::enter(namespace.as_fd()).map_err(|e| Error::sys("enter the sandbox's namespace", e));
-    if cover == Cover::Proc {
-        enter_namespace()?; // takes effect for the child
-    }
     let unshare = || sys::unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Error::sys("make a mount namespace", e));
-    let make = || {
+    let mount = || {
         unshare()?;
         match cover {
             Cover::Proc => mounts::guarded_proc()?,
@@ -231,18 +226,18 @@ fn answer(requests: &OwnedFd, keeper: &OwnedFd, cover: Cover, namespace: &OwnedF
         unshare()?;
         mounts::take(cover.path())
     };
+    let (made, made_end) = covers::channel()?;
+    if cover == Cover::Proc {
+        enter_namespace()?; // takes effect for the child
+    }
     let done = in_child(|| {
-        match make() {
-            Ok(tree) => covers::send(requests, &tree),
-            Err(error) => covers::refuse(requests, &error),
-        }
+        covers::answer(&made_end, mount());
         Ok(())
     });
     enter(keeper, CloneFlags::CLONE_NEWPID)?; // this process keeps no sandbox's namespace
-    match done? {
-        0 => Ok(()),
-        _ => Err(Error::sys("mount what the sandbox shows", Errno::ECANCELED)),
-    }
+    done?;
+    drop(made_end);
+    covers::answer_from(&made, cover)
 }
 
 impl Lab {
