@@ -5,8 +5,11 @@ use std::fs;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
 use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::ids::{self, Ids};
+use stdlib::exec::private;
 use stdlib::kernel::{self, Answer};
 use stdlib::lab::Lab;
+use stdlib::{Error, Kind};
 
 use crate::console::{Console, Lost, Written};
 use crate::status::Status;
@@ -37,7 +40,8 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
         row(console, "limit", "open files", &format!("{hard}, enough for about {} namespaces", hard / 3))?;
     }
     let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
-    let in_the_lab = || console.conclude(in_the_lab(console).unwrap_or_else(Lost::status)).code();
+    let no_range = ids::ranges().err(); // to be asked outside of the lab, whose user is another
+    let in_the_lab = || console.conclude(in_the_lab(console, no_range).unwrap_or_else(Lost::status)).code();
     match boot::launch(&launch, in_the_lab) {
         Ok(code) => Ok(Status::Of(code)),
         Err(error) => {
@@ -48,8 +52,12 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
     }
 }
 
-fn in_the_lab(console: &Console) -> Result<Status, Lost> {
+fn in_the_lab(console: &Console, no_range: Option<Error>) -> Result<Status, Lost> {
     row(console, "lab", "", "yes: user, mount, pid, net, uts and ipc namespaces, with /proc, /sys and /run")?;
+    show_ids(console, no_range)?;
+    for tree in private::trees() {
+        row(console, "files", &tree.path, &tree.state)?;
+    }
     let features = match Lab::here(None).and_then(|lab| kernel::probe(&lab)) {
         Ok(features) => features,
         Err(error) => {
@@ -69,6 +77,22 @@ fn in_the_lab(console: &Console) -> Result<Status, Lost> {
         row(console, feature.kind, feature.name, &answer)?;
     }
     Ok(Status::Ok)
+}
+
+/// How many ids the lab has, and how it gets more.
+fn show_ids(console: &Console, no_range: Option<Error>) -> Written {
+    let count = ids::count().map_or_else(|error| error.to_string(), |count| count.to_string());
+    match ids::current() {
+        Ids::All => return row(console, "ids", &count, "those of the machine"),
+        Ids::Range => return row(console, "ids", &count, "yours as root, and your subordinate ids from 1 on"),
+        Ids::One | Ids::Pretend => {}
+    }
+    row(console, "ids", &count, "yours as root; programs may change to others, which has no effect")?;
+    let no_range = no_range.unwrap_or_else(|| {
+        Error::plain(Kind::Permission, "your subordinate ids cannot be mapped").hint("`nslab --ids range` says why")
+    });
+    row(console, "", "for more", &no_range.to_string())?;
+    row(console, "", "", &no_range.hint_text().unwrap_or_default())
 }
 
 fn row(console: &Console, kind: &str, name: &str, answer: &str) -> Written {

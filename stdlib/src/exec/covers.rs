@@ -84,12 +84,12 @@ pub(super) fn next_request(socket: &OwnedFd) -> Result<Option<(Cover, OwnedFd)>,
     Ok(Cover::at(&path).zip(namespace))
 }
 
-/// Answers a request. The reader may be gone.
-pub(super) fn answer(socket: &OwnedFd, made: Result<OwnedFd>) {
-    let _ = match made {
+/// Answers a request.
+pub(super) fn answer(socket: &OwnedFd, made: Result<OwnedFd>) -> Result<(), Errno> {
+    match made {
         Ok(tree) => pass(socket, b"mounted", Some(tree.as_fd())),
         Err(error) => pass(socket, report_of(&error).as_bytes(), None),
-    };
+    }
 }
 
 /// One line that says which operation failed, for [`reported`].

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::{Pid, Uid, User, getgid, getuid};
 
+use super::boot;
 use crate::error::{Error, Kind, Result};
 
 /// The user and group ids of a lab.
@@ -43,6 +44,15 @@ static CURRENT: OnceLock<Ids> = OnceLock::new();
 #[must_use]
 pub fn current() -> Ids {
     CURRENT.get().copied().unwrap_or(Ids::All)
+}
+
+/// How many user ids the user namespace of this process has.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn count() -> Result<u64> {
+    let map = boot::idmap::own_map("uid_map").map_err(|e| Error::io("read `/proc/self/uid_map`", &e))?;
+    Ok(map.iter().map(|(_, count)| count).sum())
 }
 
 /// Records the ids of the lab, for this process and its children.
@@ -117,12 +127,6 @@ fn find(program: &str) -> Result<PathBuf> {
 }
 
 impl Ranges {
-    /// How many user ids and how many group ids a lab has with them.
-    #[must_use]
-    pub fn counts(&self) -> [u64; 2] {
-        [&self.users, &self.groups].map(|map| 1 + map.ranges.iter().map(|(_, count)| u64::from(*count)).sum::<u64>())
-    }
-
     /// Maps the ids of `child`'s new user namespace. If it fails, one of the two maps may be written.
     pub(super) fn map(&self, child: Pid) -> Result<()> {
         let started = [&self.users, &self.groups].map(|map| (&map.program, map.start(child)));
@@ -131,7 +135,9 @@ impl Ranges {
             let output = started.and_then(std::process::Child::wait_with_output).map_err(|e| Error::io(op(), &e))?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stderr);
-                return Err(Error::plain(Kind::Permission, op()).detail(said.trim().to_owned()));
+                return Err(Error::plain(Kind::Permission, op())
+                    .detail(said.trim().to_owned())
+                    .hint("it must be setuid root, and the machine must allow it: `--ids pretend` goes without it"));
             }
         }
         Ok(())

@@ -95,6 +95,11 @@ pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: MsFlags) -> S
     nix::mount::mount(Some(source), target, Some(kind), flags, None::<&str>)
 }
 
+/// `mount(2)` with options of the file system.
+pub(crate) fn mount_with(source: &str, target: &str, kind: &str, flags: MsFlags, options: &str) -> Sys<()> {
+    nix::mount::mount(Some(source), target, Some(kind), flags, Some(options))
+}
+
 /// `umount2(2)`, lazily.
 pub(crate) fn unmount(target: &std::path::Path) -> Sys<()> {
     nix::mount::umount2(target, MntFlags::MNT_DETACH)

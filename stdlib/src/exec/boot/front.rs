@@ -197,12 +197,12 @@ impl Children {
         }
     }
 
-    /// Ends and reaps the helper, and the keeper if it may still run.
+    /// Ends the helper, and the keeper if it may still run. Reaps all children: one of the helper's may be in the lab's
+    /// pid namespace, which ends after it.
     fn end(self, and_keeper: bool) {
-        let all = self.helper.into_iter().chain(and_keeper.then_some(self.keeper));
-        for pid in all {
+        for pid in self.helper.into_iter().chain(and_keeper.then_some(self.keeper)) {
             let _ = kill(pid, Signal::SIGKILL);
-            let _ = waitpid(pid, None);
         }
+        while matches!(waitpid(None, None), Ok(_) | Err(Errno::EINTR)) {}
     }
 }

@@ -27,7 +27,7 @@ use super::pipe::pipe;
 use crate::error::{Error, Result};
 use crate::exec::covers::{self, Cover};
 use crate::exec::ids::Ids;
-use crate::exec::{mounts, sys};
+use crate::exec::{mounts, private, sys};
 
 /// The namespaces of the lab, but for the mount namespace: the keeper makes it once the covers are mounted.
 const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWUSER
@@ -51,7 +51,7 @@ pub(super) enum Side {
 
 /// What the keeper inherits from the helper.
 pub(super) struct Lab {
-    /// One byte when the covers are mounted: the ids of the lab.
+    /// The report of [`private`], and a last byte when the covers are mounted: the ids of the lab.
     go: OwnedFd,
     /// The socket of requests for covers.
     covers: OwnedFd,
@@ -74,7 +74,8 @@ pub(super) fn start(ids: Ids, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) 
         return Ok(Side::Keeper(Some(help(alive, mapped, born_end))));
     };
     drop((mapped, born_end));
-    let ids = idmap::write(helper, ids).map_err(explain);
+    // An error of the programs that map a range has its own hint.
+    let ids = idmap::write(helper, ids).map_err(|e| if ids == Ids::Range { e } else { explain(e) });
     let keeper = ids.and_then(|ids| {
         match File::from(mapped_end).write_all(&[ids.byte()]) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {} // it has ended, as the next read shows
@@ -88,10 +89,10 @@ pub(super) fn start(ids: Ids, alive: &OwnedFd, alive_end: &mut Option<OwnedFd>) 
     });
     match keeper {
         Ok(Some(keeper)) => Ok(Side::Front { helper: Some(helper), keeper }),
-        Ok(None) => Ok(Side::NoKeeper(end(helper))),
+        Ok(None) => end(helper).map(Side::NoKeeper),
         Err(error) => {
             let _ = kill(helper, Signal::SIGKILL);
-            end(helper);
+            let _ = end(helper);
             Err(error)
         }
     }
@@ -102,12 +103,13 @@ fn unread(what: &str, error: &io::Error) -> Error {
 }
 
 /// Waits for the end of a child; returns its exit status.
-fn end(child: Pid) -> u8 {
+fn end(child: Pid) -> Result<u8> {
     loop {
         return match waitpid(child, None) {
-            Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).unwrap_or(u8::MAX),
+            Ok(WaitStatus::Exited(_, status)) => Ok(u8::try_from(status).unwrap_or(u8::MAX)),
             Err(Errno::EINTR) => continue,
-            _ => 128 + 9,
+            Ok(_) => Ok(128 + 9),
+            Err(errno) => Err(Error::sys("wait for a process that makes the lab", errno)),
         };
     }
 }
@@ -117,11 +119,14 @@ fn help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Lab {
     match try_to_help(alive, mapped, born_end) {
         Ok(Some(lab)) => lab,
         Ok(None) => sys::exit_now(0),
-        Err(error) => {
-            report(&explain(error));
-            sys::exit_now(i32::from(FORBIDDEN))
-        }
+        Err(error) => give_up(&explain(error)),
     }
+}
+
+/// Ends the helper or a child of it, with the reason.
+fn give_up(error: &Error) -> ! {
+    report(error);
+    sys::exit_now(i32::from(FORBIDDEN))
 }
 
 fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Option<Lab>> {
@@ -141,18 +146,21 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
     };
     drop((go, covers));
     let mut go_end = File::from(go_end);
-    let prepared = prepare(keeper, born_end);
-    let byte = if prepared.is_ok() { ids } else { [NO_LAB] };
+    let prepared = prepare(keeper, born_end, &go_end).map_err(|error| report(&explain(error))); // before the keeper ends
+    let byte = if matches!(prepared, Ok((0, _))) { ids } else { [NO_LAB] };
     let _ = go_end.write_all(&byte); // it fails if the keeper is gone
     drop(go_end);
-    if let Some(keeper) = prepared? {
-        serve(&requests, alive, &keeper);
+    match prepared {
+        Ok((0, Some(keeper))) => serve(&requests, alive, &keeper),
+        Ok((0, None)) => {}
+        _ => sys::exit_now(i32::from(FORBIDDEN)),
     }
     Ok(None)
 }
 
-/// Maps the keeper's ids and mounts the covers. Returns the keeper's descriptor if there will be requests.
-fn prepare(keeper: Pid, born_end: OwnedFd) -> Result<Option<OwnedFd>> {
+/// Maps the keeper's ids. Mounts the covers in a child, which tells the keeper what they are. Returns the child's status,
+/// and the keeper's descriptor if there will be requests.
+fn prepare(keeper: Pid, born_end: OwnedFd, mut go_end: &File) -> Result<(u8, Option<OwnedFd>)> {
     File::from(born_end)
         .write_all(&keeper.as_raw().to_ne_bytes())
         .map_err(|e| Error::io("write the PID of the lab's first process", &e))?;
@@ -160,14 +168,12 @@ fn prepare(keeper: Pid, born_end: OwnedFd) -> Result<Option<OwnedFd>> {
     let keeper = sys::pidfd_open(keeper).map_err(|e| Error::sys("open the lab's first process", e))?;
     let guarded = mounts::has_root_of_machine()?;
     enter(&keeper, CloneFlags::CLONE_NEWPID)?;
-    let covered = in_child(|| {
+    let status = in_child(|| {
         enter(&keeper, CloneFlags::CLONE_NEWNET)?;
-        mounts::cover(guarded)
+        let trees = mounts::cover(guarded)?;
+        go_end.write_all(trees.as_bytes()).map_err(|e| Error::io("write to the lab's first process", &e))
     })?;
-    match covered {
-        0 => Ok(guarded.then_some(keeper)),
-        status => sys::exit_now(i32::from(status)), // the child has reported why
-    }
+    Ok((status, guarded.then_some(keeper)))
 }
 
 /// Enters namespaces of the lab. A pid namespace is for the children of the caller.
@@ -178,16 +184,14 @@ fn enter(keeper: &OwnedFd, kinds: CloneFlags) -> Result<()> {
 /// Runs `work` in a child and returns its exit status. The child reports the error of `work`.
 fn in_child(work: impl FnOnce() -> Result<()>) -> Result<u8> {
     if let Some(child) = sys::fork_apart().map_err(|e| Error::sys("start a process that mounts", e))? {
-        return Ok(end(child));
+        // A child that is not reaped here is reaped by the front, once this process has ended.
+        return Ok(end(child).unwrap_or_else(|error| give_up(&error)));
     }
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    sys::exit_now(match work() {
-        Ok(()) => 0,
-        Err(error) => {
-            report(&explain(error));
-            i32::from(FORBIDDEN)
-        }
-    });
+    match work() {
+        Ok(()) => sys::exit_now(0),
+        Err(error) => give_up(&explain(error)),
+    }
 }
 
 /// Mounts covers for sandboxes until the interpreter or the front is gone.
@@ -203,7 +207,9 @@ fn serve(requests: &OwnedFd, alive: &OwnedFd, keeper: &OwnedFd) {
         }
         if fds[0].any() == Some(true) {
             let Ok(Some((cover, namespace))) = covers::next_request(requests) else { return };
-            covers::answer(requests, make(keeper, cover, &namespace));
+            if covers::answer(requests, make(keeper, cover, &namespace)).is_err() {
+                return; // the end of this process is an answer too
+            }
         }
     }
 }
@@ -230,10 +236,7 @@ fn make(keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<OwnedFd> 
     if cover == Cover::Proc {
         enter_namespace()?; // takes effect for the child
     }
-    let done = in_child(|| {
-        covers::answer(&made_end, mount());
-        Ok(())
-    });
+    let done = in_child(|| covers::answer(&made_end, mount()).map_err(|e| Error::sys("write to the lab's helper", e)));
     enter(keeper, CloneFlags::CLONE_NEWPID)?; // this process keeps no sandbox's namespace
     done?;
     drop(made_end);
@@ -244,14 +247,16 @@ impl Lab {
     /// Waits until the covers are mounted, then gives the keeper a mount namespace in which they are locked. Returns the
     /// ids of the lab, and the socket of requests for covers if the helper answers them.
     pub(super) fn enter(self) -> Result<(Ids, Option<OwnedFd>)> {
-        let mut byte = [0];
-        match File::from(self.go).read_exact(&mut byte) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => sys::exit_now(128 + 9), // it was killed
-            read => read.map_err(|e| unread("the ids of the lab", &e))?,
-        }
-        let Some(ids) = Ids::of_byte(byte[0]) else { sys::exit_now(i32::from(FORBIDDEN)) };
+        let mut told = Vec::new();
+        File::from(self.go).read_to_end(&mut told).map_err(|e| unread("what the lab is", &e))?;
+        let ids = match told.pop() {
+            Some(NO_LAB) => sys::exit_now(i32::from(FORBIDDEN)),
+            byte => byte.and_then(Ids::of_byte).unwrap_or_else(|| sys::exit_now(128 + 9)), // the helper was killed
+        };
+        private::set(&String::from_utf8_lossy(&told));
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
         mounts::share_names()?;
+        private::enter_working_directory();
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }

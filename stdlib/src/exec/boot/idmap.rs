@@ -6,7 +6,7 @@ use std::io;
 use nix::unistd::{Pid, getegid, geteuid};
 
 use crate::error::{Error, Kind, Result};
-use crate::exec::ids::{Ids, ranges};
+use crate::exec::ids::{self, Ids, ranges};
 use crate::exec::mounts::has_root_of_machine;
 
 /// The ids that a lab of the caller may have, the best first. The kernel or a program may still refuse them.
@@ -25,8 +25,7 @@ pub(super) fn write(child: Pid, ids: Ids) -> Result<Ids> {
                 return Ok(Ids::All);
             }
             // The root of a user namespace, such as a lab. It has what that has.
-            let is_one = own_map("uid_map").map_err(failed)?.iter().map(|(_, count)| count).sum::<u64>() == 1;
-            Ok(if is_one { Ids::Pretend } else { Ids::Range })
+            Ok(if ids::count()? == 1 { Ids::Pretend } else { Ids::Range })
         }
         Ids::Range => ranges()?.map(child).map(|()| ids),
         Ids::One | Ids::Pretend => single(child).map(|()| ids).map_err(failed),
@@ -50,7 +49,7 @@ pub(crate) fn same(child: Pid) -> Result<()> {
 }
 
 /// The ranges of ids in the caller's user namespace: the first id and the count.
-fn own_map(map: &str) -> io::Result<Vec<(u64, u64)>> {
+pub(crate) fn own_map(map: &str) -> io::Result<Vec<(u64, u64)>> {
     let range = |line: &str| {
         let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
         let (first, _, count) = (numbers.next()??, numbers.next()?, numbers.next()??);
