@@ -251,6 +251,20 @@ fn a_shell_inside_gives_the_terminal_back_even_if_it_is_killed() {
     repl.end();
 }
 
+/// So it cannot push input into the terminal of the user (TIOCSTI), nor read a password from it.
+#[trial(perl)]
+fn a_captured_program_has_no_controlling_terminal() {
+    let mut repl = Typed::start(&[]);
+    let open =
+        r#"fn open() { ["perl", "-e", "print open(F, '+<', '/dev/tty') ? 'op' . 'ened' : 'errno ' . ($! + 0)"] }"#;
+    repl.line(open).prompt("nslab> ");
+    repl.shows("exec(open(), #{terminal: true})", "opened");
+    for program in ["exec(open())", "wait(start(open()))", "exec(unshare([\"user\"]), open())"] {
+        repl.shows(program, "errno 6"); // ENXIO
+    }
+    repl.end();
+}
+
 #[trial(stty)]
 fn a_resized_terminal_gets_narrower_tables_and_long_ones_are_cut() {
     let mut repl = Typed::start(&[]);

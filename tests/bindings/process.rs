@@ -1,6 +1,6 @@
 //! `exec`, `start`, `wait`, `kill`, `alive`.
 
-use crate::common::{Shell, passes, passes_for_all};
+use crate::common::{NOBODY, Shell, passes, passes_for_all};
 
 #[trial]
 fn words_are_split_as_a_shell_does_and_no_shell_runs() {
@@ -43,6 +43,60 @@ fn a_program_that_is_not_there_says_so() {
         check e.kind == "not_found" && e.message.contains("/nowhere/at-all");
         let e = expect_error(|| exec("/etc/passwd"));
         check e.kind == "permission" && e.errno == 13;
+        "#,
+    );
+}
+
+#[trial]
+fn a_program_is_looked_for_in_its_own_mounts_along_the_path() {
+    let script = r##"
+        let made = `mount -t tmpfs none /run
+            mkdir /run/a /run/b /run/c /run/a/both && printf 'echo no' > /run/a/plain
+            printf '#!/bin/sh\necho b' > /run/b/plain && printf '#!/bin/sh\necho b' > /run/b/both && chmod +x /run/b/*
+            printf '#!/run/nowhere\n' > /run/c/stale && printf 'echo no' > /run/c/bare && chmod +x /run/c/*`;
+        let box = unshare(["mount"]);
+        check exec(box, ["sh", "-c", made]).ok;
+        // In the lab's own mounts there is no such program.
+        for program in ["/run/b/plain", "plain", "both"] { check expect_error(|| exec(program)).errno == 2; }
+        check exec(box, "/run/b/plain").stdout == "b\n";
+        // A file that cannot be executed and a directory do not end the search.
+        check exec(box, "plain").stdout == "b\n" && exec(box, "both").stdout == "b\n";
+        let e = expect_error(|| exec(box, "/run/a/plain"));
+        check e.kind == "permission" && e.errno == 13;
+        // The file is there, its interpreter is not; the file has no interpreter.
+        let e = expect_error(|| exec(box, "stale"));
+        check e.errno == 2 && e.object == "stale" && e.hint == "";
+        check expect_error(|| exec(box, "bare")).errno == 8 && expect_error(|| exec(box, "/run/c/bare")).errno == 8;
+        check expect_error(|| exec(box, "/run/b/plain/x")).errno == 20;
+        check expect_error(|| exec(box, "no-such-program")).hint.contains("on the PATH");
+    "##;
+    let path = format!("/run/a:/run/b:/run/c:{}", std::env::var("PATH").unwrap());
+    for shell in [Shell::new(), Shell::new().user(NOBODY)] {
+        shell.script(script).env("PATH", &path).run().success();
+    }
+}
+
+#[trial]
+fn a_list_of_arguments_that_is_too_long_says_so() {
+    passes(
+        r#"
+        let big = "x"; big.pad(300000, "x");
+        let e = expect_error(|| exec(["echo", big]));
+        check e.errno == 7 && e.op == "run" && e.object == "echo";
+        "#,
+    );
+}
+
+#[trial]
+fn a_program_starts_with_default_signals_and_none_blocked() {
+    passes_for_all(
+        r#"
+        for box in [host(), unshare(["mount"]), unshare(["user"]), unshare(["pid", "mount"])] {
+            let status = exec(box, "cat /proc/self/status").lines;
+            check "SigBlk:\t0000000000000000" in status && "SigCgt:\t0000000000000000" in status;
+            // nslab itself ignores SIGPIPE.
+            check exec(box, ["sh", "-c", "kill -PIPE $$"]).signal == 13;
+        }
         "#,
     );
 }
@@ -111,6 +165,28 @@ fn a_timeout_carries_what_was_written_before_it() {
     );
 }
 
+#[trial(ps)]
+fn a_captured_program_leads_a_session_that_ends_with_it() {
+    passes_for_all(
+        r#"
+        let own = ["sh", "-c", "ps -o pid= -o pgid= -o sid= -p $$"];
+        for box in [host(), unshare(["mount"]), unshare(["user"])] {
+            let ids = exec(box, own).stdout.split();
+            check ids.len == 3 && ids[0] == ids[1] && ids[0] == ids[2];
+        }
+        // A timeout ends the whole group, a signal the program alone.
+        let e = expect_error(|| exec(["sh", "-c", "sleep 3603 & sleep 3604; true"], #{timeout: "200ms"}));
+        check e.kind == "timeout";
+        let p = start(["sh", "-c", "sleep 3605 & echo $!; exec sleep 3606"]);
+        wait_until(|| p.stdout != "");
+        check wait(kill(p)).signal == 15;
+        wait_until(|| !bash(host(), "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.contains("sleep 3604"));
+        let left = bash(host(), "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout;
+        check left.contains("sleep 3605") && !left.contains("sleep 3603") && !left.contains("sleep 3606");
+        "#,
+    );
+}
+
 #[trial(perl)]
 fn a_program_that_leaves_its_process_group_is_killed_too() {
     passes(
@@ -121,18 +197,18 @@ fn a_program_that_leaves_its_process_group_is_killed_too() {
     );
 }
 
-/// A container's seccomp filter may refuse the system call.
+/// A limit, or a container's seccomp filter, may refuse the system call.
 #[trial(strace)]
-fn a_program_without_a_pidfd_leaves_no_process_behind() {
+fn a_refused_clone_is_an_error_and_leaves_no_process_behind() {
     let refused =
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=EPERM"];
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=clone", "-e", "inject=clone:error=EAGAIN:when=2+"];
+    // Each thread is counted: the first call of the script's thread is not refused.
     let script = r#"
-        let box = unshare(["pid", "mount"]);
-        for f in [|| exec(box, "sleep 60"), || start(box, "sleep 60")] {
+        check exec("true").ok;
+        for f in [|| exec("sleep 60"), || start("sleep 60")] {
             let e = expect_error(f);
-            check e.errno == 1 && e.op == "run" && e.object == "sleep" && e.hint.contains("pidfd_open");
+            check e.errno == 11 && e.op == "run" && e.object == "sleep" && e.hint.contains("limit");
         }
-        check release(box);
     "#;
     Shell::new().script(script).by(refused).run().success();
 }

@@ -126,7 +126,7 @@ fn line(reports: &mut File, end: Instant) -> Result<String> {
 
 impl Drop for Init {
     fn drop(&mut self) {
-        super::spawn::end(&mut self.child);
+        super::started::end(Pid::from_raw(self.child.id().cast_signed()));
     }
 }
 

@@ -4,7 +4,7 @@
 //!   the socket, and ends: no thread switches back, and no pooled thread can be in the wrong namespace.
 //! * The thread of a script drives all open sockets from outside ([`wait`]). Every wait has a deadline, and Ctrl-C ends
 //!   it.
-//! * A process enters its namespaces in the thread that starts it, or in the child ([`spawn`]).
+//! * A program enters its namespaces in the child, between clone(2) and execve(2) ([`spawn`], `vfork`).
 //! * [`boot`] makes the lab itself.
 
 use std::iter;
@@ -30,7 +30,9 @@ pub(crate) mod mounts;
 mod netns;
 pub mod private;
 pub(crate) mod spawn;
+pub(crate) mod started;
 pub(crate) mod sys;
+mod vfork;
 pub(crate) mod wait;
 
 pub use hop::thread_error;

@@ -1,187 +1,193 @@
-//! Processes inside any set of namespaces. They inherit no descriptor but the standard streams.
+//! Programs inside any set of namespaces. They inherit no descriptor but the standard streams.
 
-use std::fs;
+use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 
 use super::handle::{NsHandle, NsKind};
-use super::{hop, mounts, sys};
+use super::started::Started;
+use super::vfork::{self, Plan, Step};
+use super::{hop, mounts};
 use crate::error::{Error, Result};
+use crate::name::short;
 
 /// The search path if `PATH` is not set.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the kernel may take to end a killed process.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
-
 /// The standard streams of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
-    /// Pipes. Without `stdin`, standard input is `/dev/null`.
+    /// Pipes, and a session without a terminal. Without `stdin`, standard input is `/dev/null`.
     Piped { stdin: bool },
     /// The terminal, with the program in the foreground.
     Terminal,
 }
 
-/// A started process. The pidfd names it even after its PID is reused.
-///
-/// Dropping one that has not been waited for ends it, so no error leaves a process behind. A process that is not reaped
-/// keeps its pid namespace alive.
-pub(crate) struct Started {
-    /// Its pipes, and the handle that waits for it.
-    pub child: Child,
-    /// Readable once it has ended.
-    pub pidfd: OwnedFd,
-}
-
-impl Started {
-    /// Kills the process and its process group, and reaps it. The process must not have been waited for: its PID may be
-    /// another's.
-    fn end(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = nix::sys::signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        end(&mut self.child);
-    }
-
-    /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
-    /// continued at once.
-    pub(crate) fn wait_in_the_foreground(self) -> std::result::Result<ExitStatus, Errno> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
-        loop {
-            match waitpid(pid, Some(WaitPidFlag::WUNTRACED)) {
-                Ok(WaitStatus::Exited(_, code)) => return Ok(ExitStatus::from_raw(code << 8)),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(ExitStatus::from_raw(signal as i32)),
-                Ok(WaitStatus::Stopped(..)) => {
-                    let _ = nix::sys::signal::killpg(pid, Signal::SIGCONT);
-                }
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.end();
-        }
-    }
-}
-
-/// Kills `child`, which may have left its process group, and reaps it. A process that the kernel does not end in time,
-/// as one that waits for a dead disk, stays behind: the lab's first process reaps it.
-pub(crate) fn end(child: &mut Child) {
-    let _ = child.kill();
-    let end = Instant::now() + KILL_LIMIT;
-    let mut pause = Duration::from_micros(50);
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(10));
-    }
-}
-
-/// Starts `argv` inside `namespaces`, with `tag` in its environment.
+/// Starts `argv` inside `namespaces`, with `variables` in its environment. The program is looked for in its own mount
+/// namespace.
 pub(crate) fn spawn(
     namespaces: &[NsHandle],
     argv: &[String],
     streams: Streams,
-    tag: Option<(&str, String)>,
+    variables: &[(&str, &str)],
 ) -> Result<Started> {
-    let [program, args @ ..] = argv else {
+    let [program, ..] = argv else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
-    let op = || format!("run `{}`", crate::name::short(program));
     if let Some(bad) = argv.iter().find(|word| word.contains('\0')) {
-        return Err(Error::usage(format!("the word `{}` contains a NUL byte", crate::name::short(bad))));
+        return Err(Error::usage(format!("the word `{}` contains a NUL byte", short(bad))));
     }
-    let home = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    hop::on_a_thread(|| {
-        let in_child = enter_what_a_thread_can(namespaces)?;
-        let path = find(program)?;
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-        let mut command = Command::new(path);
-        command.arg0(program).args(args).envs(tag);
-        // Entering a mount namespace sets the working directory to its root.
-        command.current_dir(if home.is_dir() { home.as_path() } else { Path::new("/") });
-        match streams {
-            Streams::Piped { stdin } => {
-                let stdin = if stdin { Stdio::piped() } else { Stdio::null() };
-                command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-            }
-            Streams::Terminal => sys::take_terminal_in_child(&mut command),
-        }
-        if !in_child.is_empty() {
-            sys::enter_in_child(&mut command, in_child);
-        }
-        let mut child = command.spawn().map_err(|e| Error::io(op(), &e))?;
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-        match sys::pidfd_open(pid) {
-            Ok(pidfd) => Ok(Started { child, pidfd }),
-            Err(errno) => {
-                end(&mut child);
-                Err(Error::sys(op(), errno)
-                    .hint("the kernel, or a seccomp filter as in a container, refuses pidfd_open(2)"))
-            }
-        }
-    })
-}
-
-/// Enters the namespaces that a thread may enter. Returns the rest for the child: the user namespace last, since
-/// entering it gives up the right to enter the others.
-fn enter_what_a_thread_can(namespaces: &[NsHandle]) -> Result<Vec<OwnedFd>> {
-    let copy = |ns: &NsHandle| ns.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e));
-    let of_kind = |kind| namespaces.iter().filter(move |ns: &&NsHandle| ns.kind() == kind);
-    let mut in_child = Vec::new();
-    for kind in [NsKind::Time, NsKind::User] {
-        for ns in of_kind(kind) {
-            in_child.push(copy(ns)?);
-        }
-    }
-    for ns in namespaces {
-        if !matches!(ns.kind(), NsKind::Time | NsKind::User | NsKind::Mount) {
-            hop::enter(ns.as_fd())?;
-        }
-    }
-    for ns in of_kind(NsKind::Mount) {
-        hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
-        hop::enter(ns.as_fd())?;
-    }
-    Ok(in_child)
-}
-
-/// Finds `program` as a shell does, in the calling thread's mount namespace.
-fn find(program: &str) -> Result<PathBuf> {
-    let not_found =
-        |hint: String| Error::sys(format!("run `{}`", crate::name::short(program)), Errno::ENOENT).hint(hint);
-    if program.contains('/') {
-        return Ok(program.into());
-    }
-    let path = std::env::var("PATH").unwrap_or_else(|_| USUAL_PATH.into());
-    let runs = |candidate: &PathBuf| {
-        use std::os::unix::fs::PermissionsExt;
-        fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    let pipes = match streams {
+        Streams::Piped { stdin } => Some(Pipes::new(stdin)?),
+        Streams::Terminal => None,
     };
-    // To a shell an empty entry is the current directory. It is skipped on purpose: it runs what lies there.
-    let mut candidates = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(program));
-    candidates.find(runs).ok_or_else(|| {
-        // On Debian an ordinary user's PATH has no sbin directories.
-        let sbin = USUAL_PATH.split(':').map(|dir| Path::new(dir).join(program)).find(runs);
-        not_found(match (path.is_empty(), sbin) {
-            (true, _) => "PATH is empty: name the program by its whole path".to_owned(),
-            (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
-            _ => format!("no such program on the PATH ({path})"),
+    let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let mut plan = Plan {
+        namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
+        shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
+        streams: match &pipes {
+            Some(Pipes { stdin, stdout, stderr }) => vfork::Streams::Pipes {
+                stdin: stdin.as_ref().map(|pipe| pipe.childs.as_fd()),
+                stdout: stdout.childs.as_fd(),
+                stderr: stderr.childs.as_fd(),
+            },
+            None => vfork::Streams::Terminal,
+        },
+        directory: c_string(directory.as_os_str())?,
+        candidates: candidates(program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
+        argv: argv.iter().map(|word| c_string(word.as_ref())).collect::<Result<_>>()?,
+        environment: environment(variables)?,
+    };
+    let mut result = start(namespaces, &plan)?;
+    if let Err((Step::Execute, _)) = result
+        && !program.contains('/')
+    {
+        // The errno is that of one candidate among others.
+        plan.candidates = vec![c_string(find(namespaces, program)?.as_os_str())?];
+        result = start(namespaces, &plan)?;
+    }
+    let (pid, pidfd) = result.map_err(|(step, errno)| failed(program, step, errno))?;
+    let mut started = Started::new(pid, pidfd);
+    if let Some(Pipes { stdin, stdout, stderr }) = pipes {
+        started.stdin = stdin.map(|pipe| pipe.ours);
+        (started.stdout, started.stderr) = (Some(stdout.ours), Some(stderr.ours));
+    }
+    Ok(started)
+}
+
+/// The namespaces that the child enters: the mount namespace after those whose entry it does not affect, and the user
+/// namespace last, since entering it gives up the right to enter the others.
+fn in_order(namespaces: &[NsHandle]) -> impl Iterator<Item = &NsHandle> {
+    let last = [NsKind::Mount, NsKind::Time, NsKind::User];
+    let others = namespaces.iter().filter(move |ns| ns.kind() != NsKind::Pid && !last.contains(&ns.kind()));
+    others.chain(last.into_iter().flat_map(|kind| namespaces.iter().filter(move |ns| ns.kind() == kind)))
+}
+
+/// The pipes of a program.
+struct Pipes {
+    stdin: Option<Pipe>,
+    stdout: Pipe,
+    stderr: Pipe,
+}
+
+struct Pipe {
+    ours: OwnedFd,
+    childs: OwnedFd,
+}
+
+impl Pipes {
+    fn new(stdin: bool) -> Result<Self> {
+        let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|e| Error::sys("make a pipe", e));
+        let output = || pipe().map(|(ours, childs)| Pipe { ours, childs });
+        let input = || pipe().map(|(childs, ours)| Pipe { ours, childs });
+        Ok(Self { stdin: stdin.then(input).transpose()?, stdout: output()?, stderr: output()? })
+    }
+}
+
+fn c_string(text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
+}
+
+/// The environment of this process, with `variables` instead of its variables of the same names.
+fn environment(variables: &[(&str, &str)]) -> Result<Vec<CString>> {
+    let inherited = env::vars_os().filter(|(name, _)| !variables.iter().any(|(other, _)| name == other));
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    inherited
+        .chain(variables)
+        .map(|(mut text, value)| {
+            text.push("=");
+            text.push(value);
+            c_string(&text)
+        })
+        .collect()
+}
+
+/// The paths at which `program` may be.
+fn candidates(program: &str) -> Vec<PathBuf> {
+    if program.contains('/') { vec![program.into()] } else { on_path(&search_path(), program) }
+}
+
+fn search_path() -> String {
+    env::var("PATH").unwrap_or_else(|_| USUAL_PATH.into())
+}
+
+/// `program` in each directory of `path`. A shell takes an empty entry for the current directory. It is skipped on purpose:
+/// it runs what lies there.
+fn on_path(path: &str, program: &str) -> Vec<PathBuf> {
+    path.split(':')
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| Path::new(directory).join(program))
+        .collect()
+}
+
+/// Starts the child, from a thread in the pid namespace if there is one: it is for the children of the thread that enters
+/// it (`pid_namespaces(7)`).
+fn start(namespaces: &[NsHandle], plan: &Plan<'_>) -> Result<Result<(Pid, OwnedFd), vfork::Failed>> {
+    match namespaces.iter().find(|ns| ns.kind() == NsKind::Pid) {
+        None => Ok(vfork::start(plan)),
+        Some(pid) => hop::on_a_thread(|| hop::enter(pid.as_fd()).map(|()| vfork::start(plan))),
+    }
+}
+
+/// The error of a start that failed at `step`.
+fn failed(program: &str, step: Step, errno: Errno) -> Error {
+    let error = Error::sys(format!("run `{}`", short(program)), errno);
+    match (step, errno) {
+        (Step::Clone, Errno::EAGAIN | Errno::ENOMEM) => {
+            error.hint("a limit is reached: of processes (`ulimit -u`, `pids.max` of the cgroup) or memory")
+        }
+        (Step::Enter, _) => Error::sys("enter the namespace", errno),
+        _ => error,
+    }
+}
+
+/// Finds `program` as a shell does, in the mount namespace among `namespaces`.
+fn find(namespaces: &[NsHandle], program: &str) -> Result<PathBuf> {
+    hop::on_a_thread(|| {
+        if let Some(mount) = namespaces.iter().find(|ns| ns.kind() == NsKind::Mount) {
+            hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
+            hop::enter(mount.as_fd())?;
+        }
+        let path = search_path();
+        let runs = |candidate: &PathBuf| {
+            use std::os::unix::fs::PermissionsExt;
+            fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        };
+        on_path(&path, program).into_iter().find(runs).ok_or_else(|| {
+            // On Debian an ordinary user's PATH has no sbin directories.
+            let sbin = on_path(USUAL_PATH, program).into_iter().find(runs);
+            failed(program, Step::Execute, Errno::ENOENT).hint(match (path.is_empty(), sbin) {
+                (true, _) => "PATH is empty: name the program by its whole path".to_owned(),
+                (_, Some(there)) => format!("it is not on your PATH ({path}), but there is `{}`", there.display()),
+                _ => format!("no such program on the PATH ({path})"),
+            })
         })
     })
 }

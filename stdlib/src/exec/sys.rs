@@ -3,10 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
 
 use std::ffi::CStr;
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -217,39 +216,16 @@ pub(crate) fn ns_id(ns: BorrowedFd<'_>) -> Sys<u64> {
     Ok(id)
 }
 
-/// Makes the child enter `namespaces` between fork and exec: for the types that a thread cannot enter.
-pub(crate) fn enter_in_child(command: &mut Command, namespaces: Vec<OwnedFd>) {
-    let enter = move || {
-        for ns in &namespaces {
-            // The system call alone, not `enter()`: the parent has threads.
-            // SAFETY: setns(2) is async-signal-safe and takes a descriptor that the closure keeps open.
-            if unsafe { libc::setns(ns.as_raw_fd(), 0) } != 0 {
-                return Err(io::Error::last_os_error());
-            }
+/// `waitpid(2)` for one child: its status, or `None` if `flags` say not to wait and it runs on.
+pub(crate) fn wait_for(pid: Pid, flags: libc::c_int) -> Sys<Option<ExitStatus>> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes one integer through the pointer, which is valid for it.
+        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &raw mut status, flags) }) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(ExitStatus::from_raw(status))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
-        Ok(())
-    };
-    // SAFETY: the closure only makes system calls; it does not allocate.
-    unsafe { command.pre_exec(enter) };
-}
-
-/// Gives the child the terminal and the default signal actions. The child leads a foreground process group of its own
-/// if this process has a group that can take the terminal back.
-pub(crate) fn take_terminal_in_child(command: &mut Command) {
-    let take = || {
-        // SAFETY: signal(2), getpgrp(2), setpgid(2) and tcsetpgrp(3) are async-signal-safe.
-        unsafe {
-            if libc::getpgrp() > 0 {
-                libc::setpgid(0, 0);
-                libc::signal(libc::SIGTTOU, libc::SIG_IGN);
-                libc::tcsetpgrp(0, libc::getpid());
-            }
-            for signal in [libc::SIGTTOU, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP] {
-                libc::signal(signal, libc::SIG_DFL);
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: the closure only makes system calls; it does not allocate.
-    unsafe { command.pre_exec(take) };
+    }
 }

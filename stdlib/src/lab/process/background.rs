@@ -14,7 +14,8 @@ use nix::sys::signal::Signal;
 use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
-use crate::exec::spawn::{Started, Streams};
+use crate::exec::spawn::Streams;
+use crate::exec::started::Started;
 use crate::exec::thread_error;
 use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
@@ -55,7 +56,7 @@ impl Process {
         let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
         let inner = Arc::new(Inner {
             argv: argv.to_vec(),
-            pid: started.child.id(),
+            pid: started.pid(),
             place: place.net.short(),
             started: Instant::now(),
             state: Mutex::new(State {
@@ -228,8 +229,8 @@ fn publish_end(process: &Inner, ended: Ended, listeners: &Listeners) {
 /// `on_end`, and reads on what its children write.
 fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
     let file = |fd: Option<OwnedFd>| fd.and_then(|fd| nonblocking(fd).ok()).map(File::from);
-    let mut stdout = file(started.child.stdout.take().map(OwnedFd::from));
-    let mut stderr = file(started.child.stderr.take().map(OwnedFd::from));
+    let mut stdout = file(started.stdout.take());
+    let mut stderr = file(started.stderr.take());
     let mut on_end = Some(on_end);
     while on_end.is_some() || stdout.is_some() || stderr.is_some() {
         let wanted = [Some(started.pidfd.as_fd()).filter(|_| on_end.is_some())];
@@ -242,7 +243,7 @@ fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
         read_available(&mut stdout, |bytes| process.lock().stdout.push(bytes));
         read_available(&mut stderr, |bytes| process.lock().stderr.push(bytes));
         if ended && let Some(on_end) = on_end.take() {
-            let ended = started.child.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
+            let ended = started.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
             let mut state = process.lock();
             state.ended = Some((ended, process.started.elapsed()));
             state.pidfd = None; // the handle may live on, and descriptors are limited

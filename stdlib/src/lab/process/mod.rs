@@ -12,7 +12,8 @@ pub use super::ended::Ended;
 use super::host::TAG;
 use crate::error::Result;
 use crate::exec::handle::NsHandle;
-use crate::exec::spawn::{Started, Streams, spawn};
+use crate::exec::spawn::{Streams, spawn};
+use crate::exec::started::Started;
 pub use background::{Inner, Process};
 pub use run::{run, run_in_terminal};
 
@@ -46,9 +47,9 @@ impl fmt::Display for Output {
 
 /// Starts `argv`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
 fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
-    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, None) };
-    let started = spawn(namespaces, argv, streams, Some((TAG, journal.tag())))?;
-    journal.started(started.child.id())?;
+    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, &[]) };
+    let started = spawn(namespaces, argv, streams, &[(TAG, &journal.tag())])?;
+    journal.started(started.pid())?;
     Ok(started)
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::output::{Capture, KEPT, nonblocking, read_available};
 use super::{Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
-use crate::exec::spawn::{Started, Streams};
+use crate::exec::spawn::Streams;
+use crate::exec::started::Started;
 use crate::exec::wait::{For, is_readable, ready};
 use crate::lab::{Lab, Place};
 
@@ -24,7 +25,7 @@ pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, tim
     let (mut stdout, mut stderr) = (Capture::new(KEPT), Capture::new(KEPT));
     let done = lab.exec().block_on(timeout, collect(&mut started, stdin, &mut stdout, &mut stderr));
     let status = match done {
-        Ok(()) => started.child.wait().map_err(|e| Error::io(format!("wait for `{}`", shown(argv)), &e))?,
+        Ok(()) => started.wait().map_err(|e| Error::sys(format!("wait for `{}`", shown(argv)), e))?,
         Err(error) => {
             drop(started);
             let error = match error.kind {
@@ -69,9 +70,9 @@ async fn collect(
         let pipe = fd.map(nonblocking).transpose().map_err(|e| Error::io("connect the pipes of the program", &e));
         pipe.map(|fd| fd.map(File::from))
     };
-    let mut out = pipe(started.child.stdout.take().map(OwnedFd::from))?;
-    let mut err = pipe(started.child.stderr.take().map(OwnedFd::from))?;
-    let mut input = Input { pipe: pipe(started.child.stdin.take().map(OwnedFd::from))?, text: stdin, written: 0 };
+    let mut out = pipe(started.stdout.take())?;
+    let mut err = pipe(started.stderr.take())?;
+    let mut input = Input { pipe: pipe(started.stdin.take())?, text: stdin, written: 0 };
     loop {
         // Before the pipes are read: what a program has written before its end is in them. A child of it may write on.
         let has_ended = is_readable(started.pidfd.as_fd());
