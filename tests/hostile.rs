@@ -54,10 +54,12 @@ fn good(function: &str, name: &str, of: &str) -> &'static str {
     match (function, name, of) {
         ("ping" | "pingall", "opts", _) => "#{timeout: \"10ms\"}",
         ("ping", "addr", _) => "\"127.0.0.1\"",
-        ("wait" | "wait_gone" | "wait_until" | "exec", "opts", _) => "#{timeout: \"30ms\"}",
+        ("exec" | "sh", "opts", _) => "#{timeout: \"30ms\"}",
+        (wait, "opts", _) if wait.starts_with("wait") => "#{timeout: \"30ms\"}",
+        (_, "protocol", _) => "\"tcp\"",
         (_, "opts", _) => "#{}",
         ("wait_gone", ..) => "link(netns(), \"lo\")",
-        (_, "command", _) => "\"true\"",
+        (_, "command", _) | ("sh", "text", _) => "\"true\"",
         ("sysctl", "key", _) => "\"net.ipv4.ip_forward\"",
         ("kill", "signal", _) => "\"CONT\"",
         ("add_route" | "del_route", "dst", _) => "\"10.9.0.0/16\"",
@@ -101,17 +103,22 @@ fn matrix(all: &[Function]) -> String {
             });
             format!("{name}({})", arguments.collect::<Vec<_>>().join(", "))
         };
+        // What waits for something that does not come needs a short limit in each call.
+        let waits = name.starts_with("wait_");
         for (at, parameter) in function.parameters.iter().enumerate() {
-            attempt(&format!("{name}.{}", parameter.name), &with(at, "v"));
+            if parameter.name != "opts" || !waits {
+                attempt(&format!("{name}.{}", parameter.name), &with(at, "v"));
+            }
             if parameter.name == "opts" {
                 for key in keys(function) {
-                    attempt(&format!("{name}.opts.{key}"), &with(at, &format!("#{{ {key}: v }}")));
+                    let limit = if waits && key != "timeout" { ", timeout: \"10ms\"" } else { "" };
+                    attempt(&format!("{name}.opts.{key}"), &with(at, &format!("#{{ {key}: v{limit} }}")));
                 }
             }
         }
         // As the only argument, and as the receiver of a method.
         let needed = function.parameters.iter().filter(|parameter| !parameter.optional).count();
-        if needed <= 1 && !function.parameters.is_empty() {
+        if needed <= 1 && !function.parameters.is_empty() && !waits {
             attempt(&format!("{name} alone"), &format!("{name}(v)"));
             attempt(&format!("{name} of it"), &format!("v.{name}()"));
         }
@@ -131,7 +138,9 @@ print("it works on");
 
 /// In a few runs, so that each is far from its deadline.
 fn all_survive(user: Option<u32>) {
-    let all: Vec<_> = functions().into_iter().filter(|function| function.family != "syntax").collect();
+    // The hostile paths of `write_file` would be files of the machine; `bindings::file` has its hostile values.
+    let is_called = |function: &Function| function.family != "syntax" && function.name != "write_file";
+    let all: Vec<_> = functions().into_iter().filter(is_called).collect();
     for some in all.chunks(9) {
         let shell = Shell::new().script(&matrix(some));
         let shell = if let Some(user) = user { shell.user(user) } else { shell };

@@ -3,6 +3,7 @@
 mod addr;
 mod bridge;
 mod errors;
+mod file;
 mod firewall;
 mod ifb;
 mod link;

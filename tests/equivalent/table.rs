@@ -241,6 +241,7 @@ fn programs() -> Vec<Row> {
             Again { state: "exec(box, `hostname`).stdout + exec(`hostname`).stdout", undo: "exec(box, `hostname before`);" }),
         prints("exec", "let ns1 = netns(`netns1`); let box = unshare(`uts`); exec(box, `hostname inside`);", "within box { exec(ns1, `sh -c 'hostname; ls /sys/class/net'`); }",
             &["ip netns exec netns1 nsenter --uts=/proc/*/fd/* sh -c 'hostname; ls /sys/class/net'"], "\"inside\\nlo\""),
+        prints("sh", NS, "sh(ns1, `echo a | tr a b`);", &["ip netns exec netns1 sh -c 'echo a | tr a b'"], "`b`"),
         row("start", NS, "start(ns1, `sleep 77`);", &["ip netns exec netns1 sleep 77 &"],
             State("sh(`for p in $(ip netns pids netns1); do tr '\\0' ' ' < /proc/$p/cmdline; done; echo .`)")),
         row("start", BOX, "start(box, `sleep 77`);", &["nsenter -t * -p -m -u --wdns=\"$PWD\" sleep 77 &"],
@@ -303,6 +304,10 @@ fn script() -> Vec<Row> {
         none("wait_file", "", "wait_file(`/run`);", &["no equivalent command: `inotifywait` misses a file that is there already"]),
         none("wait_link", "", "wait_link(`lo`);", &["no equivalent command: `ip monitor link` shows changes only"]),
         none("wait_exit", "let p = start(`true`);", "wait_exit(p);", &["no equivalent command: it is about a handle of the script"]),
+        prints("env", "", "env(`HOME`);", &["printenv HOME"], "env(`HOME`)"),
+        prints("read_file", "", "read_file(`/proc/sys/kernel/ostype`);", &["cat /proc/sys/kernel/ostype"], "`Linux`"),
+        row("write_file", "", "write_file(`/run/a`, `x'y`, #{append: true, mode: `0600`});", &["printf %b 'x'\\''y' | tee -a /run/a > /dev/null", "chmod 0600 /run/a"],
+            Again { state: "sh(`cat /run/a; stat -c %a /run/a`)", undo: "sh(`rm /run/a`);" }),
         none("memory", "", "memory();", &["no equivalent command: it is about nslab itself"]),
     ]
 }

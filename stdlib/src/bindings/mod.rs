@@ -16,6 +16,7 @@ use core::value::register_equality;
 mod addr;
 pub mod core;
 mod deletion;
+mod file;
 mod firewall;
 mod link;
 mod namespace;
@@ -52,6 +53,7 @@ fn families() -> Vec<Family> {
         firewall::FAMILY,
         process::FAMILY,
         ready::FAMILY,
+        file::FAMILY,
         namespace::FAMILY,
         sysctl::FAMILY,
         script::FAMILY,

@@ -1,7 +1,7 @@
 //! Programs: run one to its end, or start one and keep a handle.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rhai::{Dynamic, INT};
@@ -12,8 +12,8 @@ use super::core::register::Family;
 use super::core::written::Argv;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::lab::Lab;
 use crate::lab::process::{Output, Process, run, run_in_terminal};
+use crate::lab::{Lab, Place};
 use crate::notation::millis;
 
 pub(super) const FAMILY: Family = Family {
@@ -76,6 +76,18 @@ pub(crate) struct ExecOptions {
     terminal: bool,
 }
 
+impl ExecOptions {
+    fn run(&self, lab: &Lab, place: &Place, argv: &[String]) -> Result<Output> {
+        if self.terminal {
+            let started = Instant::now();
+            let ended = run_in_terminal(lab, place, argv)?;
+            let (stdout, stderr) = (String::new(), String::new());
+            return Ok(Output { argv: argv.to_vec(), ended, stdout, stderr, time: started.elapsed() });
+        }
+        run(lab, place, argv, self.stdin.clone(), self.timeout)
+    }
+}
+
 impl FromOptions for ExecOptions {
     const KEYS: &'static [Key] = &[
         Key::new("stdin", "text for its standard input; default none"),
@@ -126,13 +138,20 @@ bindings! {
     /// check exec("false").code == 1;
     /// ```
     fn exec(lab: Arc<Lab>, ns: Here, command: Argv, opts: Opts<ExecOptions>) -> Output {
-        if opts.0.terminal {
-            let started = std::time::Instant::now();
-            let ended = run_in_terminal(&lab, &ns.0, &command.0)?;
-            let (stdout, stderr) = (String::new(), String::new());
-            return Ok(Output { argv: command.0.clone(), ended, stdout, stderr, time: started.elapsed() });
-        }
-        run(&lab, &ns.0, &command.0, opts.0.stdin.clone(), opts.0.timeout)
+        opts.0.run(&lab, &ns.0, &command.0)
+    }
+
+    /// Runs a command line by a shell to its end, with pipes and redirections, and returns what it wrote and how it ended.
+    ///
+    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] sh -c TEXT`. `exec` runs a program without a shell.
+    ///
+    /// ```rhai
+    /// check sh("echo b a | tr ' ' '\n' | sort | head -n 1").stdout == "a\n";
+    /// let ns1 = netns("netns1");
+    /// check sh(ns1, "ls /sys/class/net | wc -l").stdout == "1\n";
+    /// ```
+    fn sh(lab: Arc<Lab>, ns: Here, text: String, opts: Opts<ExecOptions>) -> Output {
+        opts.0.run(&lab, &ns.0, &["sh".into(), "-c".into(), text.clone()])
     }
 
     /// Starts a program in the background and returns its handle at once.

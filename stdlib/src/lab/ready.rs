@@ -127,7 +127,7 @@ pub fn output(lab: &Lab, process: &Process, pattern: &Regex, limit: Duration) ->
 /// # Errors
 /// As [`Patience::until`]; the kernel's, other than "no such file".
 pub fn file(lab: &Lab, path: &Path, patience: &Patience) -> Result<()> {
-    let shown = printable(&path.to_string_lossy());
+    let shown = short(&path.to_string_lossy());
     let ask = || match path.metadata() {
         Ok(_) => Ok(Some(())),
         Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)) {
@@ -142,13 +142,13 @@ pub fn file(lab: &Lab, path: &Path, patience: &Patience) -> Result<()> {
 fn instead_of(path: &Path) -> String {
     let missing = path.ancestors().skip(1).take_while(|above| !above.as_os_str().is_empty() && !above.exists()).last();
     if let Some(missing) = missing {
-        return format!("there is no directory `{}`", printable(&missing.to_string_lossy()));
+        return format!("there is no directory `{}`", short(&missing.to_string_lossy()));
     }
     let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match crate::exec::directory::names(directory) {
         Ok(mut names) => {
             names.sort_unstable();
-            let names = names.iter().map(|name| printable(&name.to_string_lossy()));
+            let names = names.iter().map(|name| short(&name.to_string_lossy()));
             format!("its directory has {}", list("no file", names))
         }
         Err(_) => "its directory cannot be read".into(),
