@@ -24,7 +24,7 @@ const DEPTH: usize = 16;
 
 /// The modules of nslab itself: `import "std/NAME" as name`.
 const EMBEDDED: [(&str, &str); 2] = [
-    ("std/programs", include_str!("../../../scripts/lib/programs.rhai")),
+    ("std/frr", include_str!("../../../scripts/lib/frr.rhai")),
     ("std/topo", include_str!("../../../scripts/lib/topo.rhai")),
 ];
 

@@ -46,7 +46,7 @@ impl Need {
     /// The tools that a script names on lines that start programs. It may name one too many, but none too few: a tool that
     /// is not found this way fails the trial where it is missing.
     pub(crate) fn of_script(text: &str) -> Vec<Self> {
-        let starts = text.lines().filter(|line| ["exec(", "start(", "serve("].iter().any(|call| line.contains(call)));
+        let starts = text.lines().filter(|line| line.contains("exec(") || line.contains("start("));
         let words: BTreeSet<&str> = starts.flat_map(words_of).collect();
         tools().filter(|(tool, _)| words.contains(tool)).map(|(tool, package)| Self::Tool(tool, package)).collect()
     }
