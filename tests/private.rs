@@ -124,16 +124,16 @@ fn below_mounts_the_lab_has_files_and_directories() {
 #[trial(pretend_host)]
 fn the_working_directory_and_home_stay() {
     pretend_trees();
-    sh("mkdir /var/lib/home && mkdir /var/lib/work");
-    let touch = r#"exec(["touch", "a", "/var/lib/work/b", "/var/lib/home/c", "/var/lib/server/d"]).ok"#;
+    sh("mkdir /var/lib/user && mkdir /var/lib/job");
+    let touch = r#"exec(["touch", "a", "/var/lib/job/b", "/var/lib/user/c", "/var/lib/server/d"]).ok"#;
     let run = |directory: &str| {
-        let script = format!("cd {directory} && HOME=/var/lib/home exec \"$@\"");
+        let script = format!("cd {directory} && HOME=/var/lib/user exec \"$@\"");
         let by = ["sh", "-c", &script, "sh"];
         Shell::new().by(by).command(["-c", touch]).run().success().stdout("true\n");
     };
-    run("/var/lib/work");
+    run("/var/lib/job");
     run("/etc");
-    assert!(fs::exists("/var/lib/work/a").unwrap() && fs::exists("/var/lib/work/b").unwrap());
-    assert!(fs::exists("/var/lib/home/c").unwrap());
+    assert!(fs::exists("/var/lib/job/a").unwrap() && fs::exists("/var/lib/job/b").unwrap());
+    assert!(fs::exists("/var/lib/user/c").unwrap());
     assert!(!fs::exists("/var/lib/server/d").unwrap() && !fs::exists("/etc/a").unwrap());
 }

@@ -18,5 +18,6 @@ mod results;
 mod route;
 mod script;
 mod sysctl;
+mod tmpfiles;
 mod veth;
 mod walkthrough;

@@ -247,6 +247,7 @@ fn programs() -> Vec<Row> {
         row("start", BOX, "start(box, `sleep 77`);", &["nsenter -t * -p -m -u --wdns=\"$PWD\" sleep 77 &"],
             Again { state: "sh(`for p in $(pgrep -x sleep); do readlink /proc/$p/ns/uts; done; echo .`)", undo: "sh(`pkill -x sleep`);" }),
         none("processes", SLEEPER, "processes();", &["no equivalent command: `jobs` of a shell lists those of the shell"]),
+        none("tmpfiles", "", "tmpfiles();", &["no equivalent command: `systemd-tmpfiles --create --prefix=/run` makes more than directories"]),
         row("wait", SLEEPER, "attempt(|| wait(p, #{timeout: `50ms`})).ok;",
             &["no equivalent command: it runs code of the script", "timeout 0.05 tail --pid=* -f /dev/null"], Status),
         none("wait", "let p = start(`true`); wait(p);", "wait(p);", &["no equivalent command: process * has ended"]),

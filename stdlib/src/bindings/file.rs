@@ -4,15 +4,18 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use rhai::{Array, Dynamic};
 
 use super::core::equivalent::escaped;
 use super::core::prelude::*;
 use super::core::register::Family;
 use crate::catalog::Key;
 use crate::error::{Error, Kind, Result};
+use crate::lab::{Lab, tmpfiles};
 use crate::name::short;
 
 pub(super) const FAMILY: Family = Family { name: "files", types: &[], bindings: BINDINGS };
@@ -141,6 +144,20 @@ bindings! {
             return Err(Error::usage(format!("`{}` is not a valid name of a variable", short(&name))));
         }
         Ok(std::env::var_os(&name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Makes the directories in `/run` that installed programs have in their `tmpfiles.d` files, and returns the new ones.
+    ///
+    /// No equivalent command: `systemd-tmpfiles --create --prefix=/run` makes more than directories. A lab's `/run` is empty at
+    /// its start, and a program as it is packaged expects its own directory there, such as `/run/frr`. An owner that the lab
+    /// has no id for is left out.
+    ///
+    /// ```rhai
+    /// tmpfiles();
+    /// check tmpfiles() == [];
+    /// ```
+    fn tmpfiles(lab: Arc<Lab>) -> Array {
+        Ok(tmpfiles::make(&lab)?.into_iter().map(Dynamic::from).collect())
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 
 use nix::unistd::{Pid, Uid, User, getgid, getuid};
 
-use super::boot;
 use crate::error::{Error, Kind, Result};
 
 /// The user and group ids of a lab.
@@ -51,8 +50,18 @@ pub fn current() -> Ids {
 /// # Errors
 /// If `/proc` cannot be read.
 pub fn count() -> Result<u64> {
-    let map = boot::idmap::own_map("uid_map").map_err(|e| Error::io("read `/proc/self/uid_map`", &e))?;
+    let map = own_map("uid_map").map_err(|e| Error::io("read `/proc/self/uid_map`", &e))?;
     Ok(map.iter().map(|(_, count)| count).sum())
+}
+
+/// The ranges of ids in the caller's user namespace: the first id and the count.
+pub(super) fn own_map(map: &str) -> std::io::Result<Vec<(u64, u64)>> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+        let (first, _, count) = (numbers.next()??, numbers.next()?, numbers.next()??);
+        Some((first, count))
+    };
+    Ok(fs::read_to_string(format!("/proc/self/{map}"))?.lines().filter_map(range).collect())
 }
 
 /// Records the ids of the lab, for this process and its children.

@@ -11,7 +11,6 @@ use nix::mount::MsFlags;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::covers::{self, Cover};
-use super::private;
 use super::sys::mount;
 use crate::error::{Error, Result};
 
@@ -97,28 +96,25 @@ pub(crate) fn has_root_of_machine() -> Result<bool> {
     Ok(metadata.uid() == 0) // else it is the overflow uid
 }
 
-/// Mounts a lab's `/proc`, `/sys`, an empty `/run` with a `/run/netns` in it, and the trees of [`private`]; returns what
-/// they are. If `guarded`, what root could change of the machine is read-only.
+/// Mounts a lab's `/proc`, `/sys`, and an empty `/run` with a `/run/netns` in it. If `guarded`, what root could change of
+/// the machine is read-only.
 ///
 /// The caller is in the lab's pid and network namespaces, and in the user namespace around the lab's.
-pub(crate) fn cover(guarded: bool) -> Result<String> {
+pub(crate) fn cover(guarded: bool) -> Result<()> {
     make_private()?;
     mount("tmpfs", "/run", "tmpfs", MsFlags::MS_NOSUID | MsFlags::MS_NODEV).map_err(failed("/run"))?;
     make_directory(NETNS_DIR)?;
     bind(NETNS_DIR)?;
-    let trees = private::mount(guarded);
     if !guarded {
         proc()?;
-        plain_sys()?;
-        return Ok(trees);
+        return plain_sys();
     }
     // `ip netns exec` mounts a /sys. The kernel lets it if a whole one is visible, and the guarded one is not: a mount
     // that cannot be taken off covers a part of it (fs/namespace.c, `mnt_already_visible`).
     guarded_sys()?;
     make_directory(WHOLE_SYS)?;
     mount("sysfs", WHOLE_SYS, "sysfs", PLAIN | MsFlags::MS_RDONLY).map_err(failed(WHOLE_SYS))?;
-    guarded_proc()?;
-    Ok(trees)
+    guarded_proc()
 }
 
 fn make_directory(path: &str) -> Result<()> {

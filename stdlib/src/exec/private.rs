@@ -3,7 +3,7 @@
 //! A tree is an overlay (`overlayfs`), whose upper layer is in a tmpfs. The kernel refuses one where something is mounted
 //! below: then the lab has its own copies of the files that programs write most, or an empty directory.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
@@ -152,10 +152,10 @@ fn directory(path: &Path, mode: u32) -> Result<()> {
 /// Mounts an overlay over `real`.
 fn overlay(real: &Path, store: &Path, is_root: bool) -> Result<()> {
     let (upper, work) = (store.with_extension("upper"), store.with_extension("work"));
-    like(real, &upper, is_root)?;
+    let model = like(real, &upper, is_root)?;
     directory(&work, 0o700)?;
     if !is_root {
-        copy_directories(real, &upper, LEVELS, is_root)?;
+        copy_directories(real, &model, &upper, LEVELS, is_root)?;
     }
     if real == Path::new(ETC) {
         own_files(&upper, is_root)?;
@@ -166,23 +166,30 @@ fn overlay(real: &Path, store: &Path, is_root: bool) -> Result<()> {
         .map_err(|e| Error::sys(format!("mount an overlay over {}", real.display()), e))
 }
 
-/// Makes a directory with the mode of `model`, and as root with its owner.
-fn like(model: &Path, path: &Path, is_root: bool) -> Result<()> {
+/// Makes a directory with the mode of `model`, and as root with its owner. Returns what the kernel says of `model`.
+fn like(model: &Path, path: &Path, is_root: bool) -> Result<Metadata> {
     let failed = |e| Error::io(format!("make `{}`", path.display()), &e);
     let metadata = fs::metadata(model).map_err(failed)?;
     directory(path, metadata.mode() & 0o7777)?;
-    if is_root { lchown(path, Some(metadata.uid()), Some(metadata.gid())).map_err(failed) } else { Ok(()) }
+    if is_root {
+        lchown(path, Some(metadata.uid()), Some(metadata.gid())).map_err(failed)?;
+    }
+    Ok(metadata)
 }
 
 /// Makes the directories below `from` in `to`, as many levels deep. What the user cannot read is left out.
-fn copy_directories(from: &Path, to: &Path, levels: u8, is_root: bool) -> Result<()> {
+fn copy_directories(from: &Path, metadata: &Metadata, to: &Path, levels: u8, is_root: bool) -> Result<()> {
+    // Each directory in it has a link to it: two are its own. (Some file systems do not count, and say 1.)
+    if metadata.nlink() == 2 {
+        return Ok(());
+    }
     let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
     for entry in entries.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let (from, to) = (entry.path(), to.join(entry.file_name()));
-            like(&from, &to, is_root)?;
+            let metadata = like(&from, &to, is_root)?;
             if levels > 1 {
-                copy_directories(&from, &to, levels - 1, is_root)?;
+                copy_directories(&from, &metadata, &to, levels - 1, is_root)?;
             }
         }
     }
@@ -227,8 +234,8 @@ fn copy(path: &Path, text: &[u8], to: &Path) -> Result<()> {
 
 /// Mounts a directory with the directories of `real` over it.
 fn directories(real: &Path, store: &Path, is_root: bool) -> Result<()> {
-    like(real, store, is_root)?;
-    copy_directories(real, store, LEVELS, is_root)?;
+    let model = like(real, store, is_root)?;
+    copy_directories(real, &model, store, LEVELS, is_root)?;
     bind(store, &real.to_string_lossy())
 }
 

@@ -62,6 +62,12 @@ pub(crate) fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Changes a variable of the environment. The caller has one thread.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: the only caller (keeper) is single-threaded, so nothing reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
+}
+
 /// Writes to standard error, once and without a buffer: there may be no memory.
 pub(crate) fn write_error(text: &[u8]) {
     // SAFETY: the pointer and the length are those of a live slice. The result is the end of the process in any case.

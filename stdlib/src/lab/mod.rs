@@ -23,6 +23,7 @@ pub mod place;
 pub mod process;
 pub mod ready;
 mod registry;
+pub mod tmpfiles;
 pub mod topology;
 
 pub use host::{Guard, Journal};

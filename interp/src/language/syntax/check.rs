@@ -2,6 +2,8 @@
 
 use rhai::{Dynamic, EvalContext, Expr, Expression, Map, Position};
 use stdlib::bindings::{RhaiResultOf, ScriptError};
+use stdlib::lab::process::Output;
+use stdlib::lab::tmpfiles;
 
 use super::raise;
 use crate::language::output::{shown_brief, shown_whole};
@@ -12,7 +14,7 @@ pub(super) fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expr
         None => Ok(Dynamic::UNIT),
         Some(why) => {
             let mut error = ScriptError::new("check", "check", format!("check failed: {}", why.text));
-            error.hints.extend(why.note);
+            error.hints.extend(why.notes);
             if let Some((left, right)) = why.sides {
                 error = error.with("left", left).with("right", right);
             }
@@ -24,7 +26,7 @@ pub(super) fn check(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expr
 /// Why a check failed.
 struct Why {
     text: String,
-    note: Option<String>,
+    notes: Vec<String>,
     sides: Option<(Dynamic, Dynamic)>,
 }
 
@@ -53,7 +55,7 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
                 return Ok(None);
             }
             let text = format!("{} {} {}", show(cx, &left), call.name, show(cx, &right));
-            Ok(Some(Why { text, note: None, sides: Some((left, right)) }))
+            Ok(Some(Why { text, notes: Vec::new(), sides: Some((left, right)) }))
         }
         // The parser turns `X in LIST` into `contains(LIST, X)`.
         Expr::FnCall(call, _) if call.args.len() == 2 && call.name == "contains" => {
@@ -64,13 +66,14 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
                 return Ok(None);
             }
             let text = format!("{} is not in {}", show(cx, &item), show(cx, &list));
-            Ok(Some(Why { text, note: None, sides: Some((item, list)) }))
+            Ok(Some(Why { text, notes: Vec::new(), sides: Some((item, list)) }))
         }
         Expr::Dot(parts, flags, _) if flags.is_empty() && matches!(parts.rhs, Expr::Property(..)) => {
             // `check ping(…).ok`: the report says why `ok` is false.
             let Expr::Property(property, _) = &parts.rhs else { return plain(cx, expression) };
             let mut value = cx.eval_expression_tree(&(&parts.lhs).into())?.flatten();
             let shown = value.clone();
+            let hint = value.read_lock::<Output>().and_then(|output| tmpfiles::hint(&output.stderr));
             let got = match value.read_lock::<Map>().map(|map| map.get(property.2.as_str()).cloned()) {
                 Some(got) => got.unwrap_or(Dynamic::UNIT),
                 None => cx.engine().eval_fn_call::<Dynamic>(format!("get${}", property.2), Some(&mut value), ())?,
@@ -78,14 +81,18 @@ fn verify(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rh
             let why = truth(cx, &got, expression.start_position())?;
             Ok(why.map(|_| Why {
                 text: format!("`{}` is {}", property.2, show(cx, &got)),
-                note: Some(limited(shown_whole(cx.engine(), &shown))),
+                notes: [limited(shown_whole(cx.engine(), &shown))].into_iter().chain(hint).collect(),
                 sides: None,
             }))
         }
         Expr::FnCall(call, _) if call.args.len() == 1 && call.name == "!" => {
             let value = cx.eval_expression_tree(&(&call.args[0]).into())?.flatten();
             let why = truth(cx, &value, call.args[0].start_position())?;
-            Ok(why.is_none().then(|| Why { text: "it is true, `!` requires false".into(), note: None, sides: None }))
+            Ok(why.is_none().then(|| Why {
+                text: "it is true, `!` requires false".into(),
+                notes: Vec::new(),
+                sides: None,
+            }))
         }
         other => plain(cx, other),
     }
@@ -99,7 +106,7 @@ fn plain(cx: &mut EvalContext<'_, '_, '_, '_, '_, '_>, expression: &Expr) -> Rha
 fn truth(cx: &EvalContext<'_, '_, '_, '_, '_, '_>, value: &Dynamic, at: Position) -> RhaiResultOf<Option<Why>> {
     match value.as_bool() {
         Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(Why { text: "it is false".into(), note: None, sides: None })),
+        Ok(false) => Ok(Some(Why { text: "it is false".into(), notes: Vec::new(), sides: None })),
         Err(_) => {
             let is = match value {
                 value if value.is_int() || value.is_float() => format!("the number {value}"),

@@ -51,7 +51,7 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     let mut alive_end = Some(alive_end);
     let side = if launch.private { lab(launch.ids, &alive, &mut alive_end) } else { keeper_of_machine(&mut alive_end) };
     let mut children = match side? {
-        Side::Front { helper, keeper } => Children { helper, keeper },
+        Side::Front { helper, keeper } => Children { keeper, helper },
         Side::NoKeeper(status) => return Ok(status),
         Side::Keeper(lab) => {
             let keeper =

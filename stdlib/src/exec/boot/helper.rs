@@ -145,35 +145,46 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
         return Ok(Some(Lab { go, covers }));
     };
     drop((go, covers));
-    let mut go_end = File::from(go_end);
-    let prepared = prepare(keeper, born_end, &go_end).map_err(|error| report(&explain(error))); // before the keeper ends
-    let byte = if matches!(prepared, Ok((0, _))) { ids } else { [NO_LAB] };
-    let _ = go_end.write_all(&byte); // it fails if the keeper is gone
+    let go_end = File::from(go_end);
+    let (child, keeper) = cover(keeper, born_end, &go_end, ids).unwrap_or_else(|error| refuse(&go_end, error));
     drop(go_end);
-    match prepared {
-        Ok((0, Some(keeper))) => serve(&requests, alive, &keeper),
-        Ok((0, None)) => {}
-        _ => sys::exit_now(i32::from(FORBIDDEN)),
+    let guarded = mounts::has_root_of_machine()?;
+    if guarded {
+        end(child)?;
+        serve(&requests, alive, &keeper);
     }
-    Ok(None)
+    Ok(None) // the front reaps the child
 }
 
-/// Maps the keeper's ids. Mounts the covers in a child, which tells the keeper what they are. Returns the child's status,
-/// and the keeper's descriptor if there will be requests.
-fn prepare(keeper: Pid, born_end: OwnedFd, mut go_end: &File) -> Result<(u8, Option<OwnedFd>)> {
+/// Ends the helper or a child of it, and tells the keeper that there will be no lab.
+fn refuse(mut go_end: &File, error: Error) -> ! {
+    report(&explain(error)); // before the keeper ends, and with it nslab
+    let _ = go_end.write_all(&[NO_LAB]);
+    sys::exit_now(i32::from(FORBIDDEN))
+}
+
+/// Maps the keeper's ids and starts a child that mounts the covers and then lets the keeper go on. Returns the child, and
+/// a descriptor of the keeper.
+fn cover(keeper: Pid, born_end: OwnedFd, go_end: &File, ids: [u8; 1]) -> Result<(Pid, OwnedFd)> {
     File::from(born_end)
         .write_all(&keeper.as_raw().to_ne_bytes())
         .map_err(|e| Error::io("write the PID of the lab's first process", &e))?;
     idmap::same(keeper)?;
     let keeper = sys::pidfd_open(keeper).map_err(|e| Error::sys("open the lab's first process", e))?;
-    let guarded = mounts::has_root_of_machine()?;
     enter(&keeper, CloneFlags::CLONE_NEWPID)?;
-    let status = in_child(|| {
+    let mount = |mut go_end: &File| {
         enter(&keeper, CloneFlags::CLONE_NEWNET)?;
-        let trees = mounts::cover(guarded)?;
-        go_end.write_all(trees.as_bytes()).map_err(|e| Error::io("write to the lab's first process", &e))
+        let guarded = mounts::has_root_of_machine()?;
+        mounts::cover(guarded)?;
+        let report = private::mount(guarded);
+        let all = [report.as_bytes(), &ids].concat();
+        go_end.write_all(&all).map_err(|e| Error::io("write to the lab's first process", &e))
+    };
+    let child = in_child(|| match mount(go_end) {
+        Ok(()) => 0,
+        Err(error) => refuse(go_end, error),
     })?;
-    Ok((status, guarded.then_some(keeper)))
+    Ok((child, keeper))
 }
 
 /// Enters namespaces of the lab. A pid namespace is for the children of the caller.
@@ -181,16 +192,11 @@ fn enter(keeper: &OwnedFd, kinds: CloneFlags) -> Result<()> {
     sys::enter_namespaces_of(keeper.as_fd(), kinds).map_err(|e| Error::sys("enter the lab's namespaces", e))
 }
 
-/// Runs `work` in a child and returns its exit status. The child reports the error of `work`.
-fn in_child(work: impl FnOnce() -> Result<()>) -> Result<u8> {
-    if let Some(child) = sys::fork_apart().map_err(|e| Error::sys("start a process that mounts", e))? {
-        // A child that is not reaped here is reaped by the front, once this process has ended.
-        return Ok(end(child).unwrap_or_else(|error| give_up(&error)));
-    }
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    match work() {
-        Ok(()) => sys::exit_now(0),
-        Err(error) => give_up(&explain(error)),
+/// Starts a child that does `work` and ends with its exit status.
+fn in_child(work: impl FnOnce() -> u8) -> Result<Pid> {
+    match sys::fork_apart().map_err(|e| Error::sys("start a process that mounts", e))? {
+        Some(child) => Ok(child),
+        None => sys::exit_now(i32::from(work())),
     }
 }
 
@@ -236,9 +242,13 @@ fn make(keeper: &OwnedFd, cover: Cover, namespace: &OwnedFd) -> Result<OwnedFd> 
     if cover == Cover::Proc {
         enter_namespace()?; // takes effect for the child
     }
-    let done = in_child(|| covers::answer(&made_end, mount()).map_err(|e| Error::sys("write to the lab's helper", e)));
+    let child = in_child(|| {
+        let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+        u8::from(covers::answer(&made_end, mount()).is_err())
+    });
     enter(keeper, CloneFlags::CLONE_NEWPID)?; // this process keeps no sandbox's namespace
-    done?;
+    // A child that is not reaped here is reaped by the front, once this process has ended.
+    end(child?).unwrap_or_else(|error| give_up(&error));
     drop(made_end);
     covers::answer_from(&made, cover)
 }
@@ -257,6 +267,10 @@ impl Lab {
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
         mounts::share_names()?;
         private::enter_working_directory();
+        // What programs believe of the user fits the ids of the lab. HOME is the machine's directory.
+        for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
+            sys::set_variable(name, "root");
+        }
         Ok((ids, mounts::has_root_of_machine()?.then_some(self.covers)))
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use nix::unistd::{Pid, getegid, geteuid};
 
 use crate::error::{Error, Kind, Result};
-use crate::exec::ids::{self, Ids, ranges};
+use crate::exec::ids::{self, Ids, own_map, ranges};
 use crate::exec::mounts::has_root_of_machine;
 
 /// The ids that a lab of the caller may have, the best first. The kernel or a program may still refuse them.
@@ -28,13 +28,13 @@ pub(super) fn write(child: Pid, ids: Ids) -> Result<Ids> {
             Ok(if ids::count()? == 1 { Ids::Pretend } else { Ids::Range })
         }
         Ids::Range => ranges()?.map(child).map(|()| ids),
-        Ids::One | Ids::Pretend => single(child).map(|()| ids).map_err(failed),
+        Ids::One | Ids::Pretend => single(child).map(|()| ids).map_err(|e| failed(&e)),
     }
 }
 
-fn failed(error: io::Error) -> Error {
+fn failed(error: &io::Error) -> Error {
     let refused = error.kind() == io::ErrorKind::PermissionDenied;
-    let error = Error::io("map the ids of the user namespace", &error);
+    let error = Error::io("map the ids of the user namespace", error);
     if refused { error.kind(Kind::Permission) } else { error }
 }
 
@@ -45,17 +45,7 @@ pub(crate) fn same(child: Pid) -> Result<()> {
             own_map(map)?.iter().map(|(first, count)| format!("{first} {first} {count}\n")).collect();
         fs::write(format!("/proc/{child}/{map}"), same.concat())
     };
-    write("uid_map").and_then(|()| write("gid_map")).map_err(failed)
-}
-
-/// The ranges of ids in the caller's user namespace: the first id and the count.
-pub(crate) fn own_map(map: &str) -> io::Result<Vec<(u64, u64)>> {
-    let range = |line: &str| {
-        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
-        let (first, _, count) = (numbers.next()??, numbers.next()?, numbers.next()??);
-        Some((first, count))
-    };
-    Ok(fs::read_to_string(format!("/proc/self/{map}"))?.lines().filter_map(range).collect())
+    write("uid_map").and_then(|()| write("gid_map")).map_err(|e| failed(&e))
 }
 
 fn single(child: Pid) -> io::Result<()> {

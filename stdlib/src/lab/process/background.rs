@@ -147,7 +147,10 @@ impl Process {
             ended => format!("ended with status {}", ended.map_or(0, |ended| ended.code)),
         };
         let text = format!("wait for {what}: `{}` (pid {}) {how}", shown(&self.0.argv), self.0.pid);
-        let error = self.with_output(Error::plain(Kind::Ended, text));
+        let mut error = self.with_output(Error::plain(Kind::Ended, text));
+        if let Some(hint) = crate::lab::tmpfiles::hint(&self.output().1) {
+            error = error.hint(hint);
+        }
         match self.last_lines() {
             lines if lines.is_empty() => error.detail("it has written nothing"),
             lines => error.detail(format!("its last lines:\n{lines}")),
