@@ -25,6 +25,7 @@ mod lab;
 mod layers;
 mod memory;
 mod output;
+mod pretend;
 mod private;
 mod repl;
 mod scripts;

@@ -12,7 +12,7 @@ use super::core::register::Family;
 use super::core::written::Argv;
 use crate::catalog::Key;
 use crate::error::{Error, Result};
-use crate::lab::process::{Output, Process, run, run_in_terminal};
+use crate::lab::process::{Command, Output, Process, run, run_in_terminal};
 use crate::lab::{Lab, Place};
 use crate::notation::millis;
 
@@ -74,17 +74,26 @@ pub(crate) struct ExecOptions {
     stdin: Option<String>,
     timeout: Duration,
     terminal: bool,
+    strict: bool,
+}
+
+/// The option `ids` of programs.
+const IDS: Key = Key::new("ids", "\"strict\": the kernel answers changes of ids, also in a lab that pretends them");
+
+fn strict(options: &mut Options) -> Result<bool> {
+    options.word("ids", &[("strict", true)]).map(|strict| strict.unwrap_or(false))
 }
 
 impl ExecOptions {
     fn run(&self, lab: &Lab, place: &Place, argv: &[String]) -> Result<Output> {
+        let command = Command { argv: argv.to_vec(), strict: self.strict };
         if self.terminal {
             let started = Instant::now();
-            let ended = run_in_terminal(lab, place, argv)?;
+            let ended = run_in_terminal(lab, place, &command)?;
             let (stdout, stderr) = (String::new(), String::new());
-            return Ok(Output { argv: argv.to_vec(), ended, stdout, stderr, time: started.elapsed() });
+            return Ok(Output { argv: command.argv, ended, stdout, stderr, time: started.elapsed() });
         }
-        run(lab, place, argv, self.stdin.clone(), self.timeout)
+        run(lab, place, &command, self.stdin.clone(), self.timeout)
     }
 }
 
@@ -93,6 +102,7 @@ impl FromOptions for ExecOptions {
         Key::new("stdin", "text for its standard input; default none"),
         Key::new("timeout", "kill it after this time; default \"30s\""),
         Key::new("terminal", "give it the terminal and capture nothing; default false"),
+        IDS,
     ];
     fn from(options: &mut Options) -> Result<Self> {
         let terminal = options.flag("terminal")?.unwrap_or(false);
@@ -100,13 +110,26 @@ impl FromOptions for ExecOptions {
         if terminal && stdin.is_some() {
             return Err(Error::usage("`stdin` and `terminal` exclude each other"));
         }
-        Ok(Self { stdin, terminal, timeout: options.duration("timeout")?.unwrap_or(LIMIT) })
+        let timeout = options.duration("timeout")?.unwrap_or(LIMIT);
+        Ok(Self { stdin, timeout, terminal, strict: strict(options)? })
     }
     fn fill(&self, values: &mut Values<'_>) {
         if let Some(text) = &self.stdin {
             values.put("stdin", Ok(escaped(text)));
         }
         values.set_some("timeout", Some(self.timeout.as_secs_f64()).filter(|_| self.timeout != LIMIT));
+    }
+}
+
+/// How a program is started in the background.
+pub(crate) struct StartOptions {
+    strict: bool,
+}
+
+impl FromOptions for StartOptions {
+    const KEYS: &'static [Key] = &[IDS];
+    fn from(options: &mut Options) -> Result<Self> {
+        Ok(Self { strict: strict(options)? })
     }
 }
 
@@ -164,8 +187,8 @@ bindings! {
     /// check p.alive;
     /// check same_ns(ns1, p.pid);
     /// ```
-    fn start(lab: Arc<Lab>, ns: Here, command: Argv) -> Process {
-        Process::start(&lab, &ns.0, &command.0)
+    fn start(lab: Arc<Lab>, ns: Here, command: Argv, opts: Opts<StartOptions>) -> Process {
+        Process::start(&lab, &ns.0, &Command { argv: command.0.clone(), strict: opts.0.strict })
     }
 
     /// Lists the background processes that run, and those that have ended and are still held by a variable.

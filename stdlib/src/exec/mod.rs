@@ -28,6 +28,7 @@ pub(crate) mod init;
 pub mod memory;
 pub(crate) mod mounts;
 mod netns;
+mod pretend;
 pub mod private;
 pub(crate) mod spawn;
 pub(crate) mod started;

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, pipe2};
 use super::handle::{NsHandle, NsKind};
 use super::started::Started;
 use super::vfork::{self, Plan, Step};
-use super::{hop, mounts};
+use super::{hop, mounts, pretend};
 use crate::error::{Error, Result};
 use crate::name::short;
 
@@ -30,22 +30,37 @@ pub(crate) enum Streams {
     Terminal,
 }
 
-/// Starts `argv` inside `namespaces`, with `variables` in its environment. The program is looked for in its own mount
-/// namespace.
-pub(crate) fn spawn(
-    namespaces: &[NsHandle],
-    argv: &[String],
-    streams: Streams,
-    variables: &[(&str, &str)],
-) -> Result<Started> {
-    let [program, ..] = argv else {
+/// A program to start.
+#[derive(Clone)]
+pub(crate) struct Program {
+    /// Its name or path, and its arguments.
+    pub argv: Vec<String>,
+    pub streams: Streams,
+    /// What its environment has other than that of this process.
+    pub variables: Vec<(&'static str, String)>,
+    /// Whether changes of ids are the kernel's, also where the lab pretends them.
+    pub strict: bool,
+}
+
+/// Starts `program` inside `namespaces`. It is looked for in the mount namespace among them.
+pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Started> {
+    if pretend::is_on() && !program.strict {
+        return pretend::with_filter(move || spawn_here(&namespaces, &program));
+    }
+    spawn_here(&namespaces, &program)
+}
+
+/// Starts a program, which inherits the seccomp filter of the calling thread.
+fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
+    let Program { argv, streams, variables, .. } = program;
+    let [program, ..] = &argv[..] else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
     if let Some(bad) = argv.iter().find(|word| word.contains('\0')) {
         return Err(Error::usage(format!("the word `{}` contains a NUL byte", short(bad))));
     }
     let pipes = match streams {
-        Streams::Piped { stdin } => Some(Pipes::new(stdin)?),
+        Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
         Streams::Terminal => None,
     };
     let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
@@ -116,9 +131,9 @@ fn c_string(text: &OsStr) -> Result<CString> {
 }
 
 /// The environment of this process, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(&str, &str)]) -> Result<Vec<CString>> {
+fn environment(variables: &[(&str, String)]) -> Result<Vec<CString>> {
     let inherited = env::vars_os().filter(|(name, _)| !variables.iter().any(|(other, _)| name == other));
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let variables = variables.iter().map(|(name, value)| ((*name).into(), value.into()));
     inherited
         .chain(variables)
         .map(|(mut text, value)| {

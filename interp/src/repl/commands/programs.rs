@@ -130,7 +130,7 @@ fn in_terminal(state: &mut State, ns: &NetNs, command: &str) -> Flow {
 /// Runs a program with the terminal. Returns whether it succeeded.
 fn terminal(state: &mut State, ns: &NetNs, argv: &[String]) -> bool {
     let lab = state.session.interpreter.lab.clone();
-    let ended = process::run_in_terminal(&lab, &Place::of(ns), argv);
+    let ended = process::run_in_terminal(&lab, &Place::of(ns), &process::Command::of(argv));
     match &ended {
         Ok(ended) => match (ended.signal, ended.code) {
             // Ctrl-C is the user's wish; a shell reports it as 130.

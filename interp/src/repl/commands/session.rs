@@ -139,6 +139,7 @@ fn edited(state: &State, text: &str) -> Result<String, String> {
     file.write_all(text.as_bytes()).map_err(fail)?;
     let path = file.path().display().to_string();
     let command = ["sh".to_owned(), "-c".to_owned(), format!("{editor} \"$1\""), "sh".to_owned(), path];
+    let command = process::Command::of(&command);
     let lab = &state.session.interpreter.lab;
     let ended = process::run_in_terminal(lab, &Place::of(lab.root()), &command).map_err(|error| error.to_string())?;
     if ended.code != 0 {

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
-use super::{Ended, Output, launch, shown};
+use super::{Command, Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::spawn::Streams;
 use crate::exec::started::Started;
@@ -47,15 +47,15 @@ struct State {
 }
 
 impl Process {
-    /// Starts `argv` at `place` and returns at once.
+    /// Starts `command` at `place` and returns at once.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(lab: &Lab, place: &Place, argv: &[String]) -> Result<Self> {
-        let mut started = launch(lab, &place.namespaces(lab)?, argv, Streams::Piped { stdin: false })?;
+    pub fn start(lab: &Lab, place: &Place, command: &Command) -> Result<Self> {
+        let mut started = launch(lab, place.namespaces(lab)?, command, Streams::Piped { stdin: false })?;
         let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
         let inner = Arc::new(Inner {
-            argv: argv.to_vec(),
+            argv: command.argv.clone(),
             pid: started.pid(),
             place: place.net.short(),
             started: Instant::now(),

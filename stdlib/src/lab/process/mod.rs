@@ -12,10 +12,27 @@ pub use super::ended::Ended;
 use super::host::TAG;
 use crate::error::Result;
 use crate::exec::handle::NsHandle;
-use crate::exec::spawn::{Streams, spawn};
+use crate::exec::spawn::{Program, Streams, spawn};
 use crate::exec::started::Started;
 pub use background::{Inner, Process};
 pub use run::{run, run_in_terminal};
+
+/// A program and how it is started.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Its name or path, and its arguments.
+    pub argv: Vec<String>,
+    /// Whether it changes its ids as the kernel allows it, also in a lab that pretends it.
+    pub strict: bool,
+}
+
+impl Command {
+    /// One that is started as the lab does it.
+    #[must_use]
+    pub fn of(argv: &[String]) -> Self {
+        Self { argv: argv.to_vec(), strict: false }
+    }
+}
 
 /// The result of a program that has ended. Prints as what it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +62,15 @@ impl fmt::Display for Output {
     }
 }
 
-/// Starts `argv`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
-fn launch(lab: &Lab, namespaces: &[NsHandle], argv: &[String], streams: Streams) -> Result<Started> {
-    let Some(journal) = lab.journal() else { return spawn(namespaces, argv, streams, &[]) };
-    let started = spawn(namespaces, argv, streams, &[(TAG, &journal.tag())])?;
+/// Starts `command`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
+fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
+    let Command { argv, strict } = command.clone();
+    let Some(journal) = lab.journal() else {
+        let variables = ["USER", "LOGNAME"].map(|name| (name, "root".to_owned())).into();
+        return spawn(namespaces, Program { argv, streams, variables, strict });
+    };
+    let variables = vec![(TAG, journal.tag())];
+    let started = spawn(namespaces, Program { argv, streams, variables, strict })?;
     journal.started(started.pid())?;
     Ok(started)
 }

@@ -6,22 +6,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::output::{Capture, KEPT, nonblocking, read_available};
-use super::{Ended, Output, launch, shown};
+use super::{Command, Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::spawn::Streams;
 use crate::exec::started::Started;
 use crate::exec::wait::{For, is_readable, ready};
 use crate::lab::{Lab, Place};
 
-/// Runs `argv` at `place` to its end.
+/// Runs `command` at `place` to its end.
 ///
 /// # Errors
 /// If it cannot be started, `Timeout` or `Interrupted`. The last two kill it with its process group; the error carries
 /// what it had written.
-pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, timeout: Duration) -> Result<Output> {
+pub fn run(lab: &Lab, place: &Place, command: &Command, stdin: Option<String>, timeout: Duration) -> Result<Output> {
     let started_at = Instant::now();
-    let namespaces = place.namespaces(lab)?;
-    let mut started = launch(lab, &namespaces, argv, Streams::Piped { stdin: stdin.is_some() })?;
+    let argv = &command.argv;
+    let mut started = launch(lab, place.namespaces(lab)?, command, Streams::Piped { stdin: stdin.is_some() })?;
     let (mut stdout, mut stderr) = (Capture::new(KEPT), Capture::new(KEPT));
     let done = lab.exec().block_on(timeout, collect(&mut started, stdin, &mut stdout, &mut stderr));
     let status = match done {
@@ -41,21 +41,21 @@ pub fn run(lab: &Lab, place: &Place, argv: &[String], stdin: Option<String>, tim
         }
     };
     let (ended, stdout, stderr) = (Ended::of(status), stdout.text(), stderr.text());
-    Ok(Output { argv: argv.to_vec(), ended, stdout, stderr, time: started_at.elapsed() })
+    Ok(Output { argv: argv.clone(), ended, stdout, stderr, time: started_at.elapsed() })
 }
 
-/// Runs `argv` in the foreground of the terminal.
+/// Runs `command` in the foreground of the terminal.
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run_in_terminal(lab: &Lab, place: &Place, argv: &[String]) -> Result<Ended> {
+pub fn run_in_terminal(lab: &Lab, place: &Place, command: &Command) -> Result<Ended> {
     let namespaces = place.namespaces(lab)?;
     let status = crate::exec::lending_the_terminal(|| {
-        let started = launch(lab, &namespaces, argv, Streams::Terminal)?;
+        let started = launch(lab, namespaces, command, Streams::Terminal)?;
         Ok(started.wait_in_the_foreground())
     })?;
     lab.exec().resume(); // Ctrl-C went to the program
-    status.map(Ended::of).map_err(|errno| Error::sys(format!("wait for `{}`", shown(argv)), errno))
+    status.map(Ended::of).map_err(|errno| Error::sys(format!("wait for `{}`", shown(&command.argv)), errno))
 }
 
 /// Writes the process's standard input and reads its output until it has ended. Does not wait for children of it that
