@@ -136,3 +136,17 @@ fn the_table_is_complete() {
     });
     assert_eq!(listed, there.collect());
 }
+
+/// `docs/programs.md` lists the scripts below "Real programs" in the table, and no other.
+#[trial(anywhere)]
+fn the_page_of_programs_is_complete() {
+    let read = |name: &str| fs::read_to_string(crate::root().join(name)).unwrap();
+    let (readme, page) = (read("scripts/README.md"), read("docs/programs.md"));
+    let section = readme.split("## Real programs").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let links = |text: &str, before: &str| -> BTreeSet<String> {
+        text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(".rhai)")?.0.to_owned())).collect()
+    };
+    let listed = links(section, "](scenarios/");
+    assert!(!listed.is_empty());
+    assert_eq!(listed, links(&page, "](../scripts/scenarios/"));
+}
