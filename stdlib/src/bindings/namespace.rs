@@ -176,6 +176,12 @@ impl Arg for NewTypes {
     fn fill(&self, name: &str, values: &mut Values<'_>) {
         let has = |kind| self.0.0.contains(&kind);
         self.0.fill(name, values);
+        if crate::exec::are_from_helper() && has(NsKind::Mount) && (has(NsKind::Pid) || has(NsKind::Net)) {
+            values.put(
+                name,
+                Err("in a lab of root no program can mount another `/proc`, or a `/sys` to write to".into()),
+            );
+        }
         // A process enters a new pid or time namespace when it is forked.
         values.switch("--fork", has(NsKind::Pid) || has(NsKind::Time));
         values.switch("--mount-proc", has(NsKind::Pid) && has(NsKind::Mount));

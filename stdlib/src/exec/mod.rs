@@ -36,6 +36,7 @@ pub(crate) mod sys;
 mod vfork;
 pub(crate) mod wait;
 
+pub(crate) use covers::are_from_helper;
 pub use hop::thread_error;
 pub use init::main_of_init;
 pub(crate) use wait::readable;
