@@ -121,12 +121,3 @@ fn a_lab_in_the_lab_pretends_too() {
     std::fs::copy(NSLAB, shell.path().join("inner")).unwrap();
     shell.command(["--ids", "pretend", "-c", inner]).run().success().stdout("true\n");
 }
-
-#[trial]
-fn the_environment_names_root() {
-    let script = r#"print(exec(["sh", "-c", "echo $USER $LOGNAME; [ $HOME = $PWD ] && whoami"]).stdout)"#;
-    for options in [&[][..], &["--ids", "one"], &["--ids", "pretend"]] {
-        let shell = Shell::new().env("USER", "user").env("LOGNAME", "user").script(script);
-        shell.args(options.iter().copied()).run().success().stdout("root root\nroot\n\n");
-    }
-}

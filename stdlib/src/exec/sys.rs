@@ -1,4 +1,5 @@
-//! The system calls that need care: every `unsafe` block, every `setns`, `unshare`, `clone` and `mount` is here.
+//! The system calls that need care: every `unsafe` block, `setns`, `unshare`, `clone` and `mount` is here, but those of the
+//! child that becomes a program (`vfork`).
 #![allow(unsafe_code, reason = "raw system calls; each block says why it is sound")]
 #![allow(clippy::disallowed_methods, reason = "this is the one module that may enter and make namespaces")]
 

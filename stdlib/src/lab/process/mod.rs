@@ -66,8 +66,7 @@ impl fmt::Display for Output {
 fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
     let Command { argv, strict } = command.clone();
     let Some(journal) = lab.journal() else {
-        let variables = ["USER", "LOGNAME"].map(|name| (name, "root".to_owned())).into();
-        return spawn(namespaces, Program { argv, streams, variables, strict });
+        return spawn(namespaces, Program { argv, streams, variables: Vec::new(), strict });
     };
     let variables = vec![(TAG, journal.tag())];
     let started = spawn(namespaces, Program { argv, streams, variables, strict })?;
