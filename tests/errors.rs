@@ -20,7 +20,7 @@ mistakes! {
     a_wrong_argument_type, 2, r#"let ns1 = netns("netns1");
 veth(ns1, 5);"#;
     a_wrong_argument_type_with_the_signature, 2, r#"set_mtu("lo", "big");"#;
-    too_many_arguments, 2, r#"start("sleep 1", 5);"#;
+    too_many_arguments, 2, r#"alive(start("sleep 1"), 5);"#;
     far_too_many_arguments, 2, r#"netns("a", "b");"#;
     a_misspelt_option, 2, r#"ping("127.0.0.1", #{cuont: 3});"#;
     an_option_of_the_wrong_type, 2, r#"ping("127.0.0.1", #{timeout: 3});"#;

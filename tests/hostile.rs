@@ -110,7 +110,8 @@ fn matrix(all: &[Function]) -> String {
                 attempt(&format!("{name}.{}", parameter.name), &with(at, "v"));
             }
             if parameter.name == "opts" {
-                for key in keys(function) {
+                // A hostile path of a log would be a file of the machine.
+                for key in keys(function).into_iter().filter(|key| *key != "log") {
                     let limit = if waits && key != "timeout" { ", timeout: \"10ms\"" } else { "" };
                     attempt(&format!("{name}.opts.{key}"), &with(at, &format!("#{{ {key}: v{limit} }}")));
                 }

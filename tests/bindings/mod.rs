@@ -13,6 +13,7 @@ mod netns;
 mod ping;
 mod pingall;
 mod process;
+mod programs;
 mod ready;
 mod results;
 mod route;

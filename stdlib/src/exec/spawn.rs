@@ -9,6 +9,7 @@ use std::{env, fs};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::CloneFlags;
+use nix::sys::resource::Resource;
 use nix::unistd::{Pid, pipe2};
 
 use super::handle::{NsHandle, NsKind};
@@ -36,8 +37,14 @@ pub(crate) struct Program {
     /// Its name or path, and its arguments.
     pub argv: Vec<String>,
     pub streams: Streams,
-    /// What its environment has other than that of this process.
-    pub variables: Vec<(&'static str, String)>,
+    /// What its environment has other than what it inherits.
+    pub variables: Vec<(String, String)>,
+    /// Whether it inherits the environment of this process.
+    pub inherits: bool,
+    /// Its working directory, if not that of this process.
+    pub directory: Option<PathBuf>,
+    /// Its resource limits, if not those of this process.
+    pub limits: Vec<(Resource, u64)>,
     /// Whether changes of ids are the kernel's, also where the lab pretends them.
     pub strict: bool,
 }
@@ -52,7 +59,7 @@ pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Start
 
 /// Starts a program, which inherits the seccomp filter of the calling thread.
 fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
-    let Program { argv, streams, variables, .. } = program;
+    let Program { argv, streams, variables, inherits, directory, limits, .. } = program;
     let [program, ..] = &argv[..] else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
@@ -63,7 +70,9 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
         Streams::Terminal => None,
     };
-    let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let own_directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let program_directory = directory;
+    let directory = program_directory.as_ref().unwrap_or(&own_directory);
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
         shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
@@ -76,9 +85,11 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
             None => vfork::Streams::Terminal,
         },
         directory: c_string(directory.as_os_str())?,
+        requires_directory: program_directory.is_some(),
+        limits: limits.clone(),
         candidates: candidates(program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
         argv: argv.iter().map(|word| c_string(word.as_ref())).collect::<Result<_>>()?,
-        environment: environment(variables)?,
+        environment: environment(variables, *inherits)?,
     };
     let mut result = start(namespaces, &plan)?;
     if let Err((Step::Execute, _)) = result
@@ -88,7 +99,10 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         plan.candidates = vec![c_string(find(namespaces, program)?.as_os_str())?];
         result = start(namespaces, &plan)?;
     }
-    let (pid, pidfd) = result.map_err(|(step, errno)| failed(program, step, errno))?;
+    let (pid, pidfd) = result.map_err(|(step, errno)| match step {
+        Step::Directory => Error::sys(format!("enter directory `{}`", short(&directory.to_string_lossy())), errno),
+        _ => failed(program, step, errno),
+    })?;
     let mut started = Started::new(pid, pidfd);
     if let Some(Pipes { stdin, stdout, stderr }) = pipes {
         started.stdin = stdin.map(|pipe| pipe.ours);
@@ -130,10 +144,11 @@ fn c_string(text: &OsStr) -> Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
 }
 
-/// The environment of this process, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(&str, String)]) -> Result<Vec<CString>> {
-    let inherited = env::vars_os().filter(|(name, _)| !variables.iter().any(|(other, _)| name == other));
-    let variables = variables.iter().map(|(name, value)| ((*name).into(), value.into()));
+/// The environment of this process if it is inherited, with `variables` instead of its variables of the same names.
+fn environment(variables: &[(String, String)], inherits: bool) -> Result<Vec<CString>> {
+    let is_replaced = |name: &OsStr| variables.iter().any(|(other, _)| name == other.as_str());
+    let inherited = env::vars_os().filter(|(name, _)| inherits && !is_replaced(name));
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     inherited
         .chain(variables)
         .map(|(mut text, value)| {
@@ -179,6 +194,8 @@ fn failed(program: &str, step: Step, errno: Errno) -> Error {
             error.hint("a limit is reached: of processes (`ulimit -u`, `pids.max` of the cgroup) or memory")
         }
         (Step::Enter, _) => Error::sys("enter the namespace", errno),
+        (Step::Limit, _) => Error::sys(format!("set the limits of `{}`", short(program)), errno)
+            .hint("a limit can be lowered: `ulimit -H -a` shows the highest"),
         _ => error,
     }
 }

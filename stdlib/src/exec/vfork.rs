@@ -29,6 +29,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 
 /// Everything that the child needs.
@@ -40,6 +41,10 @@ pub(super) struct Plan<'a> {
     pub streams: Streams<'a>,
     /// The working directory, if the child's mount namespace has it.
     pub directory: CString,
+    /// Whether it is an error if there is no such directory.
+    pub requires_directory: bool,
+    /// Resource limits, soft and hard.
+    pub limits: Vec<(Resource, u64)>,
     /// The files that are tried in turn, until one can be executed.
     pub candidates: Vec<CString>,
     pub argv: Vec<CString>,
@@ -60,6 +65,8 @@ pub(super) enum Step {
     Clone = 1,
     Enter,
     Connect,
+    Directory,
+    Limit,
     Execute,
 }
 
@@ -158,11 +165,19 @@ impl Child<'_> {
             }
         }
         // Entering a mount namespace has set the working directory to its root.
-        // SAFETY: both paths are strings that outlive the calls. The second call cannot fail.
-        unsafe {
-            if libc::chdir(self.plan.directory.as_ptr()) != 0 {
-                libc::chdir(c"/".as_ptr());
+        // SAFETY: the path is a string that outlives the call.
+        if let Err(errno) = check(unsafe { libc::chdir(self.plan.directory.as_ptr()) }) {
+            if self.plan.requires_directory {
+                return Err((Step::Directory, errno));
             }
+            // SAFETY: the path is a string. The call cannot fail.
+            unsafe { libc::chdir(c"/".as_ptr()) };
+        }
+        for (resource, limit) in &self.plan.limits {
+            let limit = libc::rlimit { rlim_cur: *limit, rlim_max: *limit };
+            // SAFETY: reads one limit. Limits belong to the process, not to the memory that it borrows.
+            check(unsafe { libc::setrlimit(*resource as _, &raw const limit) })
+                .map_err(|errno| (Step::Limit, errno))?;
         }
         self.reset_signals();
         Ok(())
@@ -310,6 +325,8 @@ impl Report {
             0 => return None,
             step if step == Step::Enter as i32 => Step::Enter,
             step if step == Step::Connect as i32 => Step::Connect,
+            step if step == Step::Directory as i32 => Step::Directory,
+            step if step == Step::Limit as i32 => Step::Limit,
             _ => Step::Execute,
         };
         Some((step, Errno::from_raw(self.errno.load(Ordering::Relaxed))))

@@ -111,6 +111,29 @@ impl Options {
         value.clone().try_cast::<T>().map(Some).ok_or_else(|| self.wrong(key, &value, wanted))
     }
 
+    /// A size in its usual notation.
+    pub(crate) fn size(&mut self, key: &str) -> Result<Option<u64>> {
+        self.text(key)?.map(|text| notation::size(&text)).transpose()
+    }
+
+    /// A map of names to values, as text.
+    pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<(String, String)>> {
+        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+        let Some(map) = value.read_lock::<Map>() else {
+            return Err(self.wrong(key, &value, "a map such as #{NAME: \"value\"}"));
+        };
+        let text = |(name, value): (&_, &Dynamic)| {
+            let is_text = value.is_string() || value.is_int() || value.is_bool() || value.is_float();
+            let name: &rhai::Identifier = name;
+            if is_text {
+                Ok((name.to_string(), value.to_string()))
+            } else {
+                Err(self.wrong(key, value, "a map of texts"))
+            }
+        };
+        map.iter().map(text).collect()
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, key: &str) -> Result<Option<bool>> {
         let Some(value) = self.get(key) else { return Ok(None) };

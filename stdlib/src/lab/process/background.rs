@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,15 +13,18 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use super::input::Input;
 use super::output::{Capture, KEPT_IN_BACKGROUND, nonblocking, read_available};
+use super::tree::{Tree, VARIABLE, new_mark};
 use super::{Command, Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
+use crate::exec::handle::NsInode;
 use crate::exec::spawn::Streams;
 use crate::exec::started::Started;
 use crate::exec::thread_error;
 use crate::exec::wait::{is_readable, readable};
 use crate::lab::events::{Event, Listeners};
-use crate::lab::{Lab, Place};
+use crate::lab::{Lab, NetNs, Place};
 
 /// How many lines of a program's output an error shows.
 const LAST_LINES: usize = 5;
@@ -33,6 +38,8 @@ pub struct Inner {
     argv: Vec<String>,
     pid: u32,
     place: String,
+    ns: (NsInode, Option<u64>),
+    tree: Tree,
     started: Instant,
     state: Mutex<State>,
     changed: Condvar,
@@ -51,13 +58,20 @@ impl Process {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(lab: &Lab, place: &Place, command: &Command) -> Result<Self> {
-        let mut started = launch(lab, place.namespaces(lab)?, command, Streams::Piped { stdin: false })?;
+    pub fn start(lab: &Lab, place: &Place, command: &Command, log: Option<&Path>) -> Result<Self> {
+        let log = log.map(open_log).transpose()?;
+        let mark = new_mark();
+        let mut marked = command.clone();
+        marked.environment.push((VARIABLE.to_owned(), mark.clone()));
+        let streams = Streams::Piped { stdin: command.stdin.is_some() };
+        let mut started = launch(lab, place.namespaces(lab)?, &marked, streams)?;
         let pidfd = started.pidfd.try_clone().map_err(|e| Error::io("copy a descriptor", &e))?;
         let inner = Arc::new(Inner {
             argv: command.argv.clone(),
             pid: started.pid(),
             place: place.net.short(),
+            ns: (place.net.inode(), place.net.unique_id()),
+            tree: Tree::new(started.pid(), Some(mark)),
             started: Instant::now(),
             state: Mutex::new(State {
                 pidfd: Some(Arc::new(pidfd)),
@@ -68,13 +82,15 @@ impl Process {
             changed: Condvar::new(),
         });
         let watched = inner.clone();
+        let input = Input::new(started.stdin.take(), command.stdin.as_ref());
+        let input = input.map_err(|e| Error::io("connect the pipes of the program", &e))?;
         let listeners = lab.events().listeners().clone();
         // The thread reads, since a program stops while its pipe is full; and it waits for the end.
         thread::Builder::new()
             .name(format!("watch {}", inner.pid))
             .stack_size(128 << 10)
             .spawn(move || {
-                watch(&mut started, &watched, |ended| publish_end(&watched, ended, &listeners));
+                watch(&mut started, input, log, &watched, |ended| publish_end(&watched, ended, &listeners));
             })
             .map_err(|e| thread_error("start the thread that watches a process", &e))?;
         let process = Self(inner);
@@ -106,6 +122,12 @@ impl Process {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.0.place
+    }
+
+    /// Whether it was started in the network namespace `ns`.
+    #[must_use]
+    pub fn is_of(&self, ns: &NetNs) -> bool {
+        self.0.ns == (ns.inode(), ns.unique_id())
     }
 
     /// The program and its arguments.
@@ -213,6 +235,30 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Ends it with all processes that it has started: SIGTERM, and after `grace` SIGKILL. Returns when none is left.
+    ///
+    /// # Errors
+    /// If some do not end, or `Interrupted`.
+    pub fn end(&self, lab: &Lab, grace: Duration) -> Result<()> {
+        let what = || format!("stop `{}`", shown(&self.0.argv));
+        self.0.tree.end(lab.exec(), grace).map_err(|error| match error.kind {
+            Kind::Timeout => error.during(what()),
+            _ => error,
+        })?;
+        self.wait(lab, END_LIMIT).map(drop)
+    }
+}
+
+/// How long the thread that watches a process may take to see its end.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// Opens a file to which the output of a program is appended.
+fn open_log(path: &Path) -> Result<File> {
+    let opened = File::options().append(true).create(true).open(path);
+    opened.map_err(|e| Error::io(format!("open log `{}`", crate::name::short(&path.to_string_lossy())), &e))
+}
+
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -228,23 +274,41 @@ fn publish_end(process: &Inner, ended: Ended, listeners: &Listeners) {
     listeners.publish(&Event::ProcessEnded { pid: process.pid, command: process.argv.join(" "), ended, last_error });
 }
 
-/// Reads what the process writes, and stores its status when it ends: by then all that it wrote is kept. Then calls
-/// `on_end`, and reads on what its children write.
-fn watch(started: &mut Started, process: &Inner, on_end: impl FnOnce(Ended)) {
+/// Reads what the process writes, copies it to the log, and writes what it reads. Stores its status when it ends: by then
+/// all that it wrote is kept. Then calls `on_end`, and goes on for its children.
+fn watch(started: &mut Started, mut input: Input, mut log: Option<File>, process: &Inner, on_end: impl FnOnce(Ended)) {
     let file = |fd: Option<OwnedFd>| fd.and_then(|fd| nonblocking(fd).ok()).map(File::from);
     let mut stdout = file(started.stdout.take());
     let mut stderr = file(started.stderr.take());
     let mut on_end = Some(on_end);
     while on_end.is_some() || stdout.is_some() || stderr.is_some() {
+        input.write_available();
         let wanted = [Some(started.pidfd.as_fd()).filter(|_| on_end.is_some())];
         let wanted = wanted.into_iter().chain([&stdout, &stderr].map(|stream| stream.as_ref().map(File::as_fd)));
-        let mut fds: Vec<PollFd<'_>> = wanted.flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let wanted = wanted.flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let input = input.pipe().map(|fd| PollFd::new(fd, PollFlags::POLLOUT));
+        let mut fds: Vec<PollFd<'_>> = wanted.chain(input).collect();
         if poll(&mut fds, PollTimeout::NONE).is_err_and(|errno| errno != Errno::EINTR) {
             (stdout, stderr) = (None, None); // the kernel is out of memory: only wait for the end
         }
         let ended = on_end.is_some() && is_readable(started.pidfd.as_fd());
-        read_available(&mut stdout, |bytes| process.lock().stdout.push(bytes));
-        read_available(&mut stderr, |bytes| process.lock().stderr.push(bytes));
+        let mut full = None;
+        let mut copy = |bytes: &[u8]| {
+            if let Some(Err(error)) = log.as_mut().map(|log| log.write_all(bytes)) {
+                (log, full) = (None, Some(error));
+            }
+        };
+        read_available(&mut stdout, |bytes| {
+            copy(bytes);
+            process.lock().stdout.push(bytes);
+        });
+        read_available(&mut stderr, |bytes| {
+            copy(bytes);
+            process.lock().stderr.push(bytes);
+        });
+        if let Some(error) = full {
+            process.lock().stderr.push(format!("[nslab cannot write the log: {error}]\n").as_bytes());
+        }
         if ended && let Some(on_end) = on_end.take() {
             let ended = started.wait().map_or(Ended { code: -1, signal: None }, Ended::of);
             let mut state = process.lock();

@@ -1,11 +1,16 @@
 //! Programs in the lab: run to the end, or started in the background.
 
 mod background;
+mod input;
 mod output;
 mod run;
+mod tree;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use nix::sys::resource::Resource;
 
 use super::Lab;
 pub use super::ended::Ended;
@@ -18,10 +23,20 @@ pub use background::{Inner, Process};
 pub use run::{run, run_in_terminal};
 
 /// A program and how it is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Command {
     /// Its name or path, and its arguments.
     pub argv: Vec<String>,
+    /// The text of its standard input; without one it is `/dev/null`.
+    pub stdin: Option<String>,
+    /// What its environment has other than what it inherits.
+    pub environment: Vec<(String, String)>,
+    /// Whether it inherits nothing of the environment.
+    pub clear_environment: bool,
+    /// Its working directory, if not that of the script.
+    pub directory: Option<PathBuf>,
+    /// Its resource limits, if not those of nslab.
+    pub limits: Vec<(Resource, u64)>,
     /// Whether it changes its ids as the kernel allows it, also in a lab that pretends it.
     pub strict: bool,
 }
@@ -30,7 +45,7 @@ impl Command {
     /// One that is started as the lab does it.
     #[must_use]
     pub fn of(argv: &[String]) -> Self {
-        Self { argv: argv.to_vec(), strict: false }
+        Self { argv: argv.to_vec(), ..Self::default() }
     }
 }
 
@@ -64,13 +79,20 @@ impl fmt::Display for Output {
 
 /// Starts `command`. With `--host` it also records the process in the journal, since no kernel ends it with the lab.
 fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
-    let Command { argv, strict } = command.clone();
-    let Some(journal) = lab.journal() else {
-        return spawn(namespaces, Program { argv, streams, variables: Vec::new(), strict });
+    let tag = lab.journal().map(|journal| (TAG.to_owned(), journal.tag()));
+    let program = Program {
+        argv: command.argv.clone(),
+        streams,
+        variables: command.environment.iter().cloned().chain(tag).collect(),
+        inherits: !command.clear_environment,
+        directory: command.directory.clone(),
+        limits: command.limits.clone(),
+        strict: command.strict,
     };
-    let variables = vec![(TAG, journal.tag())];
-    let started = spawn(namespaces, Program { argv, streams, variables, strict })?;
-    journal.started(started.pid())?;
+    let started = spawn(namespaces, program)?;
+    if let Some(journal) = lab.journal() {
+        journal.started(started.pid())?;
+    }
     Ok(started)
 }
 

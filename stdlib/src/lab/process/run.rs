@@ -1,11 +1,13 @@
 //! Programs that run to their end: with pipes, or in the foreground of the terminal.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::input::Input;
 use super::output::{Capture, KEPT, nonblocking, read_available};
+use super::tree::Tree;
 use super::{Command, Ended, Output, launch, shown};
 use crate::error::{Error, Kind, Result};
 use crate::exec::spawn::Streams;
@@ -16,17 +18,18 @@ use crate::lab::{Lab, Place};
 /// Runs `command` at `place` to its end.
 ///
 /// # Errors
-/// If it cannot be started, `Timeout` or `Interrupted`. The last two kill it with its process group; the error carries
+/// If it cannot be started, `Timeout` or `Interrupted`. The last two kill it with all that it started; the error carries
 /// what it had written.
-pub fn run(lab: &Lab, place: &Place, command: &Command, stdin: Option<String>, timeout: Duration) -> Result<Output> {
+pub fn run(lab: &Lab, place: &Place, command: &Command, timeout: Duration) -> Result<Output> {
     let started_at = Instant::now();
     let argv = &command.argv;
-    let mut started = launch(lab, place.namespaces(lab)?, command, Streams::Piped { stdin: stdin.is_some() })?;
+    let mut started = launch(lab, place.namespaces(lab)?, command, Streams::Piped { stdin: command.stdin.is_some() })?;
     let (mut stdout, mut stderr) = (Capture::new(KEPT), Capture::new(KEPT));
-    let done = lab.exec().block_on(timeout, collect(&mut started, stdin, &mut stdout, &mut stderr));
+    let done = lab.exec().block_on(timeout, collect(&mut started, command.stdin.as_ref(), &mut stdout, &mut stderr));
     let status = match done {
         Ok(()) => started.wait().map_err(|e| Error::sys(format!("wait for `{}`", shown(argv)), e))?,
         Err(error) => {
+            let left = Tree::new(started.pid(), None).kill().err(); // before its children lose it
             drop(started);
             let error = match error.kind {
                 Kind::Timeout => {
@@ -37,6 +40,7 @@ pub fn run(lab: &Lab, place: &Place, command: &Command, stdin: Option<String>, t
                 }
                 _ => error,
             };
+            let error = left.into_iter().fold(error, |error, left| error.hint(left.to_string()));
             return Err(error.partial("stdout", stdout.text()).partial("stderr", stderr.text()));
         }
     };
@@ -62,17 +66,15 @@ pub fn run_in_terminal(lab: &Lab, place: &Place, command: &Command) -> Result<En
 /// keep the pipes open.
 async fn collect(
     started: &mut Started,
-    stdin: Option<String>,
+    stdin: Option<&String>,
     stdout: &mut Capture,
     stderr: &mut Capture,
 ) -> Result<()> {
-    let pipe = |fd: Option<OwnedFd>| {
-        let pipe = fd.map(nonblocking).transpose().map_err(|e| Error::io("connect the pipes of the program", &e));
-        pipe.map(|fd| fd.map(File::from))
-    };
+    let failed = |e: io::Error| Error::io("connect the pipes of the program", &e);
+    let pipe = |fd: Option<OwnedFd>| fd.map(nonblocking).transpose().map(|fd| fd.map(File::from)).map_err(failed);
     let mut out = pipe(started.stdout.take())?;
     let mut err = pipe(started.stderr.take())?;
-    let mut input = Input { pipe: pipe(started.stdin.take())?, text: stdin, written: 0 };
+    let mut input = Input::new(started.stdin.take(), stdin).map_err(failed)?;
     loop {
         // Before the pipes are read: what a program has written before its end is in them. A child of it may write on.
         let has_ended = is_readable(started.pidfd.as_fd());
@@ -83,33 +85,9 @@ async fn collect(
         }
         input.write_available();
         let outputs = [&out, &err].into_iter().flatten().map(|pipe| (pipe.as_fd(), For::Input));
-        let input = input.pipe.iter().map(|pipe| (pipe.as_fd(), For::Output));
+        let input = input.pipe().map(|pipe| (pipe, For::Output));
         let pidfd = (started.pidfd.as_fd(), For::Input);
         let all: Vec<_> = outputs.chain(input).chain([pidfd]).collect();
         ready(&all, None, "wait for the program").await?;
-    }
-}
-
-/// The standard input of a program, as far as it is not written yet.
-struct Input {
-    /// Closed when all is written, or when the program reads no more.
-    pipe: Option<File>,
-    text: Option<String>,
-    written: usize,
-}
-
-impl Input {
-    /// Writes as much as the pipe has room for.
-    fn write_available(&mut self) {
-        let text = self.text.as_deref().unwrap_or_default().as_bytes();
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.write(&text[self.written..]) {
-                Ok(length @ 1..) => self.written += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // All is written, or the program has ended without reading all of it, which is no error.
-                Ok(0) | Err(_) => self.pipe = None,
-            }
-        }
     }
 }
