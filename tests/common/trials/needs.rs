@@ -33,6 +33,7 @@ impl Need {
     /// What a word of `#[trial(…)]`, or of a `//! needs:` line, stands for.
     pub(crate) fn of(word: &str) -> Self {
         match word {
+            "lab" => Self::Lab,
             "root" => Self::Root,
             "lo_alone" => Self::LoAlone,
             word => match tools().find(|(tool, _)| *tool == word) {
