@@ -21,6 +21,12 @@ const TREES: [&str; 5] = [ETC, "/var/lib", "/var/log", "/var/cache", "/var/spool
 
 const ETC: &str = "/etc";
 
+/// The state of a tree that the lab has whole.
+const OVERLAY: &str = "the lab's own, with the files of the machine in it";
+
+/// The beginning of the state of a tree that the lab does not have.
+const OF_MACHINE: &str = "that of the machine";
+
 /// The files of `/etc` that a lab has for itself where `/etc` cannot be an overlay.
 const FILES: [&str; 4] = ["resolv.conf", "hosts", "hostname", "nsswitch.conf"];
 
@@ -51,6 +57,17 @@ pub fn trees() -> &'static [Tree] {
     CURRENT.get().map_or(&[], Vec::as_slice)
 }
 
+/// Whether the lab has all of `/etc` for itself.
+pub(crate) fn has_etc() -> bool {
+    trees().iter().any(|tree| tree.path == ETC && tree.state == OVERLAY)
+}
+
+/// Whether the lab has `/etc/hosts` for itself.
+pub(crate) fn has_hosts() -> bool {
+    let is_own = |tree: &Tree| tree.path == ETC && !tree.state.starts_with(OF_MACHINE);
+    has_etc() || trees().iter().any(is_own) && Path::new(ETC).join("hosts").exists()
+}
+
 /// Records the trees of the lab, for this process and its children.
 pub(super) fn set(report: &str) {
     let tree = |line: &str| {
@@ -70,7 +87,7 @@ pub(super) fn mount(is_root: bool) -> String {
     umask(before);
     match report {
         Ok(lines) => lines,
-        Err(error) => TREES.map(|tree| format!("{tree}\tthat of the machine: {error}\n")).concat(),
+        Err(error) => TREES.map(|tree| format!("{tree}\t{OF_MACHINE}: {error}\n")).concat(),
     }
 }
 
@@ -123,14 +140,14 @@ fn mount_one(tree: &str, mounted: &[PathBuf], is_root: bool) -> String {
     let real = match fs::canonicalize(tree) {
         Ok(real) => real,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return "the machine has none".into(),
-        Err(error) => return format!("that of the machine: {error}"),
+        Err(error) => return format!("{OF_MACHINE}: {error}"),
     };
     let store = Path::new(STORE).join(tree.trim_start_matches('/').replace('/', "-"));
     let below = mounted.iter().find(|point| point.starts_with(&real) && **point != real);
     let why_not = match below {
         Some(point) => format!("`{}` is mounted below it", point.display()),
         None => match overlay(&real, &store, is_root) {
-            Ok(()) => return "the lab's own, with the files of the machine in it".into(),
+            Ok(()) => return OVERLAY.into(),
             Err(error) => error.to_string(),
         },
     };
@@ -141,7 +158,7 @@ fn mount_one(tree: &str, mounted: &[PathBuf], is_root: bool) -> String {
     };
     match done {
         Ok(()) => format!("{what}: {why_not}"),
-        Err(error) => format!("that of the machine: {why_not}; {error}"),
+        Err(error) => format!("{OF_MACHINE}: {why_not}; {error}"),
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) struct Plan<'a> {
     /// Whether the child may borrow the memory.
     pub shares_memory: bool,
     pub streams: Streams<'a>,
-    /// The working directory, if the child's mount namespace has it.
-    pub directory: CString,
+    /// The working directory, if the child's mount namespace has it; none if it stays.
+    pub directory: Option<CString>,
     /// Whether it is an error if there is no such directory.
     pub requires_directory: bool,
     /// Resource limits, soft and hard.
@@ -57,6 +57,8 @@ pub(super) enum Streams<'a> {
     Terminal,
     /// The child's ends of pipes, with the child in a session of its own. Without `stdin`, standard input is `/dev/null`.
     Pipes { stdin: Option<BorrowedFd<'a>>, stdout: BorrowedFd<'a>, stderr: BorrowedFd<'a> },
+    /// Those of this process, but for those that are `closed`. The child may lead a process group.
+    Inherited { closed: [bool; 3], leads_group: bool },
 }
 
 /// What failed.
@@ -163,15 +165,19 @@ impl Child<'_> {
                 check(unsafe { libc::setsid() }).map_err(|errno| (Step::Connect, errno))?;
                 connect(stdin, stdout, stderr).map_err(|errno| (Step::Connect, errno))?;
             }
+            Streams::Inherited { closed, leads_group } => inherit(closed, leads_group),
         }
         // Entering a mount namespace has set the working directory to its root.
-        // SAFETY: the path is a string that outlives the call.
-        if let Err(errno) = check(unsafe { libc::chdir(self.plan.directory.as_ptr()) }) {
-            if self.plan.requires_directory {
-                return Err((Step::Directory, errno));
+        if let Some(directory) = &self.plan.directory {
+            // SAFETY: the path is a string that outlives the call.
+            match check(unsafe { libc::chdir(directory.as_ptr()) }) {
+                Ok(_) => {}
+                Err(errno) if self.plan.requires_directory => return Err((Step::Directory, errno)),
+                Err(_) => {
+                    // SAFETY: the path is a string. The call cannot fail.
+                    unsafe { libc::chdir(c"/".as_ptr()) };
+                }
             }
-            // SAFETY: the path is a string. The call cannot fail.
-            unsafe { libc::chdir(c"/".as_ptr()) };
         }
         for (resource, limit) in &self.plan.limits {
             let limit = libc::rlimit { rlim_cur: *limit, rlim_max: *limit };
@@ -207,7 +213,9 @@ impl Child<'_> {
                 errno @ (Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                     last = errno;
                 }
-                Errno::ENOEXEC if matches!(self.plan.streams, Streams::Terminal) => return self.interpret(candidate),
+                Errno::ENOEXEC if !matches!(self.plan.streams, Streams::Pipes { .. }) => {
+                    return self.interpret(candidate);
+                }
                 errno => return errno,
             }
         }
@@ -241,6 +249,20 @@ fn connect(stdin: Option<BorrowedFd<'_>>, stdout: BorrowedFd<'_>, stderr: Borrow
         check(unsafe { libc::dup2(from, to) })?;
     }
     Ok(())
+}
+
+/// Closes standard streams, and makes the child the leader of a process group.
+fn inherit(closed: [bool; 3], leads_group: bool) {
+    for (fd, is_closed) in (0..).zip(closed) {
+        if is_closed {
+            // SAFETY: close(2) accesses no memory; it closes a descriptor of the child alone.
+            unsafe { libc::close(fd) };
+        }
+    }
+    if leads_group {
+        // SAFETY: setpgid(2) accesses no memory.
+        unsafe { libc::setpgid(0, 0) };
+    }
 }
 
 /// Makes the child the leader of the foreground process group, if this process has a group that can take the terminal
