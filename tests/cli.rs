@@ -15,7 +15,7 @@ fn nslab(words: &[&str]) -> Shell {
 fn the_version_and_the_help_need_no_lab() {
     nslab(&["--version"]).run().success().stdout(concat!("nslab ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = nslab(&["--help"]).run().success();
-    for word in ["run", "check", "doctor", "reference", "gc", "-c", "--host", "Exit status"] {
+    for word in ["run", "exec", "check", "doctor", "reference", "gc", "-c", "--host", "Exit status"] {
         assert!(help.text().contains(word), "{word}");
     }
     nslab(&["run", "--help"]).run().success().stdout_contains("script");

@@ -68,6 +68,7 @@ fn good(function: &str, name: &str, of: &str) -> &'static str {
         (_, "kinds", _) => "[\"net\"]",
         (_, "nodes", _) => "[netns(), netns()]",
         (_, "bytes", _) => "1400",
+        (_, _, "bool") => "true",
         (_, "a" | "b", "NetNs or pid") | (_, "value", _) | (_, _, "int") => "1",
         (_, "a", _) => "\"end0\"",
         (_, "b", _) => "\"end1\"",

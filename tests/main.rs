@@ -18,6 +18,7 @@ mod cli;
 mod common;
 mod equivalent;
 mod errors;
+mod exec;
 mod hostile;
 mod ids;
 mod isolation;

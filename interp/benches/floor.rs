@@ -18,7 +18,7 @@ use interp::console::{Console, Palette};
 use interp::language::interpreter::{Interpreter, Stop};
 use interp::language::stack::TO_COMPILE;
 use rhai::{AST, Map, Scope};
-use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::boot::{self, Foreground, Launch};
 use stdlib::lab::Lab;
 
 /// The pause between two runs: the kernel still removes what the last run closed, and holds locks meanwhile.
@@ -117,7 +117,7 @@ fn whole() -> Fallible<u8> {
         processes(options.rounds)?;
     }
     // The rest runs in a lab, which is made while there is one thread.
-    let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, foreground: Foreground::Script, cleanup: &|status| status };
     let status = boot::launch(&launch, || {
         let work = || match run(&options) {
             Ok(right) => u8::from(!right),

@@ -18,7 +18,7 @@ use interp::repl::assist::validate::Validator;
 use interp::repl::world::Live;
 use interp::session::Session;
 use nix::pty::openpty;
-use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::boot::{self, Foreground, Launch};
 use stdlib::lab::Lab;
 
 const ROUNDS: usize = 21;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
     // The prompt is timed from outside, before this process enters a lab of its own.
     row("first prompt with its lab", 40.0, &(0..ROUNDS).map(|_| first_prompt()).collect::<Vec<_>>());
-    let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, foreground: Foreground::Script, cleanup: &|status| status };
     boot::launch(&launch, in_the_lab).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

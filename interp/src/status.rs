@@ -23,7 +23,7 @@ pub enum Status {
     Interrupted,
     /// The reader of the output closed the pipe: 128 + SIGPIPE, as a shell reports it.
     ReaderClosed,
-    /// The N of `exit(N)`, or the status of the lab's process: 128 + N if signal N ended it, 71 if it had no memory left
+    /// The N of `exit(N)`, the status of the program of `nslab exec`, or the status of the lab's process: 128 + N if signal N ended it, 71 if it had no memory left
     /// (`stdlib::exec::memory::EXHAUSTED`).
     Of(u8),
 }
@@ -32,7 +32,9 @@ pub enum Status {
 pub(crate) const HELP: &str = "Exit status: 0 success; 1 a check failed; 2 a script error or a usage error; 3 the \
                                environment forbids a lab (see `nslab doctor`); 70 a defect of nslab; 71 no memory; 74 \
                                output cannot be written; 130 interrupted; 141 the reader of the output closed the \
-                               pipe; N after exit(N); 128+N after signal N.";
+                               pipe; N after exit(N); 128+N after signal N. `nslab exec` \
+                               has the status of its program, 127 if there is no such program, and 126 if it cannot be \
+                               executed.";
 
 impl Status {
     /// The number that the parent process reads.

@@ -21,4 +21,5 @@ mod script;
 mod sysctl;
 mod tmpfiles;
 mod veth;
+mod view;
 mod walkthrough;

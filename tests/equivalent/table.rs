@@ -110,6 +110,7 @@ fn namespaces() -> Vec<Row> {
             States("ns_inode(un) != ns_inode()", "sh(`[ /proc/$(pgrep -x sleep)/ns/net -ef /proc/1/ns/net ] || echo true`)")),
         row("netns", "let ns1 = netns(`a`);", "within ns1 { netns(`b`); }", &["ip netns add b"], State("sh(`ls /run/netns; ip -n b addr`)")),
         none("open_netns", NS, "open_netns(`netns1`);", &["no equivalent command: the tools take the name itself"]),
+        none("keep_hosts", "", "keep_hosts(false);", &["no equivalent command: a script for the shell would write the file itself"]),
         none("host", "", "host();", &["no equivalent command: the tools work in it unless told otherwise"]),
         prints("netns_list", CABLE, "netns_list();", &["ip netns list"], "netns_list()"),
         row("netns_list", "let ns1 = netns(`netns1`); let ns2 = netns(`netns2`); veth(ns1, `a`, ns2, `b`);", "netns_list(ns1);",

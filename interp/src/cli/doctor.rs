@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::geteuid;
-use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::boot::{self, Foreground, Launch};
 use stdlib::exec::ids::{self, Ids};
 use stdlib::exec::private;
 use stdlib::kernel::{self, Answer};
@@ -39,7 +39,7 @@ pub(super) fn main(console: &Console) -> Result<Status, Lost> {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         row(console, "limit", "open files", &format!("{hard}, enough for about {} namespaces", hard / 3))?;
     }
-    let launch = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
+    let launch = Launch { private: true, ids: None, foreground: Foreground::Script, cleanup: &|status| status };
     let no_range = ids::ranges().err(); // to be asked outside of the lab, whose user is another
     let in_the_lab = || console.conclude(in_the_lab(console, no_range).unwrap_or_else(Lost::status)).code();
     match boot::launch(&launch, in_the_lab) {

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGINT;
-use stdlib::exec::boot::{self, Launch};
+use stdlib::exec::boot::{self, Foreground, Launch};
 use stdlib::exec::ids::Ids;
 use stdlib::exec::{memory, thread_error};
 use stdlib::lab::{Journal, Lab, host};
@@ -41,6 +41,18 @@ pub(super) struct Options {
     /// How much memory scripts may use, as in `64m` or `2g`; 512m if not given.
     #[arg(long, global = true, value_name = "SIZE", value_parser = budget)]
     memory: Option<usize>,
+}
+
+impl Options {
+    /// Whether the command works on the machine's own namespaces.
+    pub(super) fn is_on_the_host(self) -> bool {
+        self.host
+    }
+}
+
+/// What the terminal belongs to in a run that reads from standard input.
+pub(super) fn typed_at(is_interactive: bool) -> Foreground<'static> {
+    if is_interactive { Foreground::Repl } else { Foreground::Script }
 }
 
 /// What `--ids` chooses.
@@ -73,23 +85,22 @@ fn budget(text: &str) -> Result<usize, String> {
     })
 }
 
-/// Runs `work` in a new private lab, or with `--host` on the machine's own namespaces, and returns its status. In an
-/// interactive run Ctrl-C is an ordinary event.
+/// Runs `work` in a new private lab, or with `--host` on the machine's own namespaces, and returns its status.
 ///
 /// The work runs in another process. What it writes to the console is written before this function returns.
 pub(super) fn in_lab(
     console: &Console,
     options: Options,
-    interactive: bool,
+    foreground: Foreground<'_>,
     work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
 ) -> Status {
-    launch(console, options, interactive, work).unwrap_or_else(|error| forbidden(console, &error))
+    launch(console, options, foreground, work).unwrap_or_else(|error| forbidden(console, &error))
 }
 
 fn launch(
     console: &Console,
     Options { host, ids, memory }: Options,
-    interactive: bool,
+    foreground: Foreground<'_>,
     work: impl FnOnce(&Arc<Lab>) -> Result<Status, Lost> + Send,
 ) -> Result<Status, Error> {
     let journal = if host { Some(open_journal()?) } else { None };
@@ -106,7 +117,7 @@ fn launch(
         }
         if errors.is_empty() || status != Status::Ok.code() { status } else { Status::Failed.code() }
     };
-    let launch = Launch { private: !host, ids: ids.map(Into::into), interactive, cleanup: &cleanup };
+    let launch = Launch { private: !host, ids: ids.map(Into::into), foreground, cleanup: &cleanup };
     let code = boot::launch(&launch, || {
         let status =
             Lab::here(journal).and_then(|lab| evaluate(&lab, memory, || work(&lab).unwrap_or_else(Lost::status)));

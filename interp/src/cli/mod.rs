@@ -1,6 +1,6 @@
 //! The command line: its grammar and the choice of the subcommand. Each subcommand is a file.
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::console::{self, Console, Lost};
@@ -12,6 +12,8 @@ use crate::status::{self, Status};
 mod check;
 mod doctor;
 mod eval;
+mod exec;
+mod foreign;
 mod gc;
 mod launch;
 mod reference;
@@ -39,6 +41,8 @@ struct Cli {
 enum Verb {
     /// Run a script (`-` is standard input).
     Run(run::Arguments),
+    /// Run a program, such as a shell script that uses `ip netns`, in a private lab; without CMD your shell.
+    Exec(exec::Arguments),
     /// Check the syntax of scripts without running them.
     Check(check::Arguments),
     /// Print what this kernel and this user can do, row by row.
@@ -68,12 +72,13 @@ fn dispatch(console: &Console) -> Result<Status, Lost> {
             usage(console, &Cli::command().error(ErrorKind::ArgumentConflict, conflict))
         }
         (Some(Verb::Run(arguments)), None) => Ok(run::main(console, cli.lab, &arguments)),
+        (Some(Verb::Exec(arguments)), None) => Ok(exec::main(console, cli.lab, &arguments)),
         (Some(Verb::Check(arguments)), None) => Ok(check::main(console, &arguments)),
         (Some(Verb::Doctor), None) => doctor::main(console),
         (Some(Verb::Reference), None) => Ok(reference::main(console, cli.lab)),
         (Some(Verb::Gc), None) => gc::main(console),
         (None, Some(expression)) => Ok(eval::main(console, cli.lab, &expression)),
-        (None, None) => Ok(launch::in_lab(console, cli.lab, console::is_interactive(), |lab| {
+        (None, None) => Ok(launch::in_lab(console, cli.lab, launch::typed_at(console::is_interactive()), |lab| {
             repl::main(Interpreter::new(lab.clone(), console.clone(), Directory::current(), &[]), console)
         })),
     }
@@ -86,6 +91,11 @@ fn usage(console: &Console, error: &clap::Error) -> Result<Status, Lost> {
         // The text quotes the arguments, so it goes out escaped and in our own colour.
         let text = text.to_string();
         console.error(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+        if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+            && let Some(hint) = foreign::instead_of(word)
+        {
+            console.note(&format!("hint: {hint}"));
+        }
         return Ok(Status::Failed);
     }
     let text = if console.palette().is_coloured() { text.ansi().to_string() } else { text.to_string() };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use stdlib::catalog::Catalog;
+use stdlib::exec::boot::Foreground;
 
 use super::launch;
 use crate::console::Console;
@@ -11,7 +12,7 @@ use crate::status::Status;
 
 /// Prints the reference. The catalog comes with an engine, and an engine has a lab.
 pub(super) fn main(console: &Console, lab: launch::Options) -> Status {
-    launch::in_lab(console, lab, false, |lab| {
+    launch::in_lab(console, lab, Foreground::Script, |lab| {
         let interpreter = Interpreter::new(lab.clone(), console.clone(), None, &[]);
         console.say(markdown(&interpreter.catalog).trim_end())?;
         Ok(Status::Ok)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{launch, report};
+use super::{foreign, launch, report};
 use crate::console::{self, Console};
 use crate::language::interpreter::{Interpreter, Stop};
 use crate::language::sources::{Directory, Script, read_text};
@@ -32,6 +32,9 @@ pub(super) struct Arguments {
 
 /// Runs the script. The status is the script's, or that of the REPL if it ends with another one.
 pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Arguments) -> Status {
+    if let Some(program) = foreign::interpreter_of(&arguments.script) {
+        return foreign::refuse(console, &program, &arguments.script);
+    }
     let script = match read(&arguments.script) {
         Ok(script) => script,
         Err(text) => {
@@ -43,7 +46,7 @@ pub(super) fn main(console: &Console, lab: launch::Options, arguments: &Argument
     let interpreter = |lab: &std::sync::Arc<_>, directory| {
         Interpreter::new(std::sync::Arc::clone(lab), console.clone(), directory, &arguments.args)
     };
-    launch::in_lab(console, lab, may_continue && console::is_interactive(), |lab| {
+    launch::in_lab(console, lab, launch::typed_at(may_continue && console::is_interactive()), |lab| {
         if !may_continue {
             let outcome = interpreter(lab, script.directory.clone()).run(&script);
             return Ok(report(console, &outcome));

@@ -21,6 +21,7 @@ mod firewall;
 mod link;
 mod namespace;
 mod netns;
+mod netns_files;
 mod probe;
 mod process;
 mod ready;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rhai::INT;
 
 use super::core::args::Current;
+use super::core::options::Opts;
 use super::core::prelude::*;
 use super::core::register::Family;
+use super::netns_files::FileOptions;
 use crate::catalog::Changes;
 use crate::error::Result;
 use crate::lab::host::Guard;
@@ -91,15 +93,21 @@ bindings! {
     /// Like `ip netns add NAME`, or `unshare --net sleep infinity &` without a name. A name appears below `/run/netns`,
     /// where `ip netns` finds it. Without one only the returned handle keeps the namespace alive.
     ///
+    /// Programs in it see the files in `/etc/netns/NAME` in place of those in `/etc`, as with `ip netns exec`. The options
+    /// write such files, which go with the namespace.
+    ///
     /// ```rhai
     /// let ns1 = netns("netns1");
     /// check ns1.name == "netns1";
     /// check links(ns1)[0].name == "lo";
     /// check link(ns1, "lo").state == "DOWN";
+    ///
+    /// let h1 = netns("h1", #{hosts: #{db: "10.0.0.5"}, resolv_conf: ["10.0.0.53"]});
+    /// check exec(h1, "cat /etc/resolv.conf").stdout == "nameserver 10.0.0.53\n";
     /// ```
     #[changes = Changes::Unguarded("creates a namespace of its own")]
-    fn netns(guard: Guard, name: Option<NsName>) -> NetNs {
-        guard.create_netns(name)
+    fn netns(guard: Guard, name: Option<NsName>, opts: Opts<FileOptions>) -> NetNs {
+        guard.create_netns_with(name, &opts.0.0)
     }
 
     /// Returns the existing namespace called `name`, made by this script or by `ip netns add`.
@@ -129,6 +137,25 @@ bindings! {
     /// ```
     fn netns_list(lab: Arc<Lab>, ns: Here) -> List<NetNsName> {
         Ok(names(&lab, ns.net())?.into())
+    }
+
+    /// Switches the names of namespaces in the lab's `/etc/hosts` on or off. They are on at first.
+    ///
+    /// While they are on, a program that starts finds each name with the addresses that its namespace has then, so
+    /// `curl http://h2/` works in `h1`. Other lines of the file stay.
+    ///
+    /// No equivalent command: a script for the shell would write the file itself.
+    ///
+    /// ```rhai
+    /// let h1 = netns("h1");
+    /// up(veth("veth0", h1, "eth0").b, "10.0.0.1/24");
+    /// check exec("grep h1 /etc/hosts").lines == ["10.0.0.1\th1"];
+    /// keep_hosts(false);
+    /// check !exec("grep h1 /etc/hosts").ok;
+    /// ```
+    #[changes = Changes::Unguarded("writes to a file of the lab")]
+    fn keep_hosts(guard: Guard, on: bool) -> () {
+        guard.lab().keep_hosts(on)
     }
 
     /// Returns the namespace that the lab started in. It plays the part of the host.

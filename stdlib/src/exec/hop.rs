@@ -55,6 +55,12 @@ pub(crate) fn enter(ns: BorrowedFd<'_>) -> Result<()> {
     sys::enter(ns).map_err(|errno| Error::sys("enter the namespace", errno))
 }
 
+/// Moves the calling thread, which must be a hop's, into the mount namespace `ns`.
+pub(crate) fn enter_mounts(ns: BorrowedFd<'_>) -> Result<()> {
+    unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
+    enter(ns)
+}
+
 /// Makes new namespaces for the calling thread, which must be a hop's.
 pub(crate) fn unshare(kinds: CloneFlags) -> Result<()> {
     debug_assert_eq!(thread::current().name(), Some("hop"), "only a thread that ends may leave");

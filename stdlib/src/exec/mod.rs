@@ -34,6 +34,7 @@ pub(crate) mod spawn;
 pub(crate) mod started;
 pub(crate) mod sys;
 mod vfork;
+pub(crate) mod view;
 pub(crate) mod wait;
 
 pub(crate) use covers::are_from_helper;

@@ -121,9 +121,18 @@ fn make_directory(path: &str) -> Result<()> {
     fs::create_dir(path).map_err(|e| Error::io(format!("make `{path}`"), &e))
 }
 
-/// Lets a name that is made in one mount namespace of the lab appear in all, as `ip netns add` does it.
-pub(crate) fn share_names() -> Result<()> {
-    mount("none", NETNS_DIR, "none", MsFlags::MS_SHARED).map_err(failed(NETNS_DIR))
+/// Lets what is mounted in the lab's root appear in mount namespaces that follow it, as on a machine with systemd.
+pub(crate) fn share() -> Result<()> {
+    mount("none", "/", "none", MsFlags::MS_REC | MsFlags::MS_SHARED).map_err(failed("/ as shared"))
+}
+
+/// Lets mounts of the lab's root appear in the caller's mount namespace, a copy of the root's, and not the reverse. A name
+/// of a network namespace that is made in one of the two appears in both.
+pub(crate) fn follow_root_of_lab() -> Result<()> {
+    let names = take(NETNS_DIR)?; // in the peer group of the root's
+    follow()?;
+    mount("none", NETNS_DIR, "none", MsFlags::MS_PRIVATE).map_err(failed(NETNS_DIR))?; // below it no name is needed
+    attach(&names, NETNS_DIR)
 }
 
 /// A `/proc` as [`proc`] mounts it, whose machine-wide files are read-only.

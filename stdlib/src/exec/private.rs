@@ -3,10 +3,10 @@
 //! A tree is an overlay (`overlayfs`), whose upper layer is in a tmpfs. The kernel refuses one where something is mounted
 //! below: then the lab has its own copies of the files that programs write most, or an empty directory.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -20,6 +20,12 @@ use crate::error::{Error, Result};
 const TREES: [&str; 5] = [ETC, "/var/lib", "/var/log", "/var/cache", "/var/spool"];
 
 const ETC: &str = "/etc";
+
+/// The state of a tree that the lab has whole.
+const OVERLAY: &str = "the lab's own, with the files of the machine in it";
+
+/// The beginning of the state of a tree that the lab does not have.
+const OF_MACHINE: &str = "that of the machine";
 
 /// The files of `/etc` that a lab has for itself where `/etc` cannot be an overlay.
 const FILES: [&str; 4] = ["resolv.conf", "hosts", "hostname", "nsswitch.conf"];
@@ -51,6 +57,17 @@ pub fn trees() -> &'static [Tree] {
     CURRENT.get().map_or(&[], Vec::as_slice)
 }
 
+/// Whether the lab has all of `/etc` for itself.
+pub(crate) fn has_etc() -> bool {
+    trees().iter().any(|tree| tree.path == ETC && tree.state == OVERLAY)
+}
+
+/// Whether the lab has `/etc/hosts` for itself.
+pub(crate) fn has_hosts() -> bool {
+    let is_own = |tree: &Tree| tree.path == ETC && !tree.state.starts_with(OF_MACHINE);
+    has_etc() || trees().iter().any(is_own) && Path::new(ETC).join("hosts").exists()
+}
+
 /// Records the trees of the lab, for this process and its children.
 pub(super) fn set(report: &str) {
     let tree = |line: &str| {
@@ -70,7 +87,7 @@ pub(super) fn mount(is_root: bool) -> String {
     umask(before);
     match report {
         Ok(lines) => lines,
-        Err(error) => TREES.map(|tree| format!("{tree}\tthat of the machine: {error}\n")).concat(),
+        Err(error) => TREES.map(|tree| format!("{tree}\t{OF_MACHINE}: {error}\n")).concat(),
     }
 }
 
@@ -124,14 +141,14 @@ fn mount_one(tree: &str, mounted: &[PathBuf], is_root: bool) -> String {
     let real = match fs::canonicalize(tree) {
         Ok(real) => real,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return "the machine has none".into(),
-        Err(error) => return format!("that of the machine: {error}"),
+        Err(error) => return format!("{OF_MACHINE}: {error}"),
     };
     let store = Path::new(STORE).join(tree.trim_start_matches('/').replace('/', "-"));
     let below = mounted.iter().find(|point| point.starts_with(&real) && **point != real);
     let why_not = match below {
         Some(point) => format!("`{}` is mounted below it", point.display()),
         None => match overlay(&real, &store, is_root) {
-            Ok(()) => return "the lab's own, with the files of the machine in it".into(),
+            Ok(()) => return OVERLAY.into(),
             Err(error) => error.to_string(),
         },
     };
@@ -142,7 +159,7 @@ fn mount_one(tree: &str, mounted: &[PathBuf], is_root: bool) -> String {
     };
     match done {
         Ok(()) => format!("{what}: {why_not}"),
-        Err(error) => format!("that of the machine: {why_not}; {error}"),
+        Err(error) => format!("{OF_MACHINE}: {why_not}; {error}"),
     }
 }
 
@@ -157,6 +174,9 @@ fn overlay(real: &Path, store: &Path, is_root: bool) -> Result<()> {
     directory(&work, 0o700)?;
     if !is_root {
         copy_directories(real, &model, &upper, LEVELS, is_root)?;
+    }
+    if real == Path::new(ETC) {
+        own_files(&upper, is_root)?;
     }
     let options =
         format!("lowerdir={},upperdir={},workdir={},userxattr", real.display(), upper.display(), work.display());
@@ -194,19 +214,40 @@ fn copy_directories(from: &Path, metadata: &Metadata, to: &Path, levels: u8, is_
     Ok(())
 }
 
+/// Puts those of [`FILES`] into the upper layer that the lab cannot write to otherwise: in a user's lab all, since they belong
+/// to the machine's root; in each lab those that are links into the machine's `/run`, as with systemd-resolved.
+fn own_files(upper: &Path, is_root: bool) -> Result<()> {
+    for name in FILES {
+        let path = Path::new(ETC).join(name);
+        let is_link = path.is_symlink();
+        match fs::read(&path) {
+            Ok(text) if is_link || !is_root => copy(&path, &text, &upper.join(name))?,
+            Err(_) if is_link => copy(&path, b"", &upper.join(name))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Mounts copies over [`FILES`].
 fn files(store: &Path) -> Result<()> {
     directory(store, 0o755)?;
     for name in FILES {
-        let path = format!("{ETC}/{name}");
+        let path = Path::new(ETC).join(name);
         let Ok(text) = fs::read(&path) else { continue };
-        let copy = store.join(name);
-        let failed = |e| Error::io(format!("copy `{path}`"), &e);
-        fs::write(&copy, text).map_err(failed)?;
-        fs::set_permissions(&copy, fs::metadata(&path).map_err(failed)?.permissions()).map_err(failed)?;
-        bind(&copy, &path)?;
+        let copied = store.join(name);
+        copy(&path, &text, &copied)?;
+        bind(&copied, &path.to_string_lossy())?;
     }
     Ok(())
+}
+
+/// Writes `text` to `to`, with the permissions of `path`.
+fn copy(path: &Path, text: &[u8], to: &Path) -> Result<()> {
+    let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.mode());
+    fs::write(to, text)
+        .and_then(|()| fs::set_permissions(to, Permissions::from_mode(mode & 0o7777)))
+        .map_err(|e| Error::io(format!("copy `{}`", path.display()), &e))
 }
 
 /// Mounts a directory with the directories of `real` over it.

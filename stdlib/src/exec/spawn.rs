@@ -1,9 +1,10 @@
 //! Programs inside any set of namespaces. They inherit no descriptor but the standard streams.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use nix::errno::Errno;
@@ -13,9 +14,9 @@ use nix::sys::resource::Resource;
 use nix::unistd::{Pid, pipe2};
 
 use super::handle::{NsHandle, NsKind};
-use super::started::Started;
+use super::started::{Started, has_terminal};
 use super::vfork::{self, Plan, Step};
-use super::{hop, mounts, pretend};
+use super::{hop, mounts, pretend, sys};
 use crate::error::{Error, Result};
 use crate::name::short;
 
@@ -29,13 +30,16 @@ pub(crate) enum Streams {
     Piped { stdin: bool },
     /// The terminal, with the program in the foreground.
     Terminal,
+    /// The streams of this process as they were when it was started, and the terminal as this process has it. Without a
+    /// terminal the program leads a process group, so that no signal to its own group reaches the outside.
+    Inherited,
 }
 
 /// A program to start.
 #[derive(Clone)]
 pub(crate) struct Program {
     /// Its name or path, and its arguments.
-    pub argv: Vec<String>,
+    pub argv: Vec<OsString>,
     pub streams: Streams,
     /// What its environment has other than what it inherits.
     pub variables: Vec<(String, String)>,
@@ -51,8 +55,11 @@ pub(crate) struct Program {
 
 /// Starts `program` inside `namespaces`. It is looked for in the mount namespace among them.
 pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Started> {
-    if pretend::is_on() && !program.strict {
-        return pretend::with_filter(move || spawn_here(&namespaces, &program));
+    if pretend::is_on() {
+        if program.strict {
+            return pretend::without_filter(move || spawn_here(&namespaces, &program));
+        }
+        pretend::install()?;
     }
     spawn_here(&namespaces, &program)
 }
@@ -63,16 +70,26 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
     let [program, ..] = &argv[..] else {
         return Err(Error::usage("no program to run: the command is empty"));
     };
-    if let Some(bad) = argv.iter().find(|word| word.contains('\0')) {
-        return Err(Error::usage(format!("the word `{}` contains a NUL byte", short(bad))));
+    if let Some(bad) = argv.iter().find(|word| word.as_bytes().contains(&0)) {
+        return Err(Error::usage(format!("the word `{}` contains a NUL byte", short(&bad.to_string_lossy()))));
     }
     let pipes = match streams {
         Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
-        Streams::Terminal => None,
+        Streams::Terminal | Streams::Inherited => None,
     };
-    let own_directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let program_directory = directory;
-    let directory = program_directory.as_ref().unwrap_or(&own_directory);
+    let is_replaced = |variable: &CString| {
+        let name = variable.as_bytes().split(|byte| *byte == b'=').next();
+        variables.iter().any(|(other, _)| name == Some(other.as_bytes()))
+    };
+    let inherited = environment().iter().filter(|variable| *inherits && !is_replaced(variable));
+    let added = variables.iter().map(|(name, value)| variable(name.as_ref(), value.as_ref()));
+    let added: Vec<_> = added.collect::<Result<_>>()?;
+    // Entering a mount namespace sets the working directory to its root.
+    let is_moved = namespaces.iter().any(|ns| ns.kind() == NsKind::Mount);
+    let own_directory = || is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
+    let requires_directory = directory.is_some();
+    let directory = directory.clone().or_else(own_directory);
+    let path = search_path(variables);
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
         shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
@@ -82,25 +99,31 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
                 stdout: stdout.childs.as_fd(),
                 stderr: stderr.childs.as_fd(),
             },
+            None if *streams == Streams::Inherited => {
+                vfork::Streams::Inherited { closed: sys::closed_streams(), leads_group: !has_terminal() }
+            }
             None => vfork::Streams::Terminal,
         },
-        directory: c_string(directory.as_os_str())?,
-        requires_directory: program_directory.is_some(),
+        directory: directory.as_ref().map(|directory| c_string(directory.as_os_str())).transpose()?,
+        requires_directory,
         limits: limits.clone(),
-        candidates: candidates(program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
-        argv: argv.iter().map(|word| c_string(word.as_ref())).collect::<Result<_>>()?,
-        environment: environment(variables, *inherits)?,
+        candidates: candidates(&path, program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
+        argv: argv.iter().map(|word| c_string(word)).collect::<Result<_>>()?,
+        environment: inherited.chain(&added).map(CString::as_c_str).collect(),
     };
     let mut result = start(namespaces, &plan)?;
     if let Err((Step::Execute, _)) = result
-        && !program.contains('/')
+        && !is_path(program)
     {
         // The errno is that of one candidate among others.
-        plan.candidates = vec![c_string(find(namespaces, program)?.as_os_str())?];
+        plan.candidates = vec![c_string(find(namespaces, &path, program)?.as_os_str())?];
         result = start(namespaces, &plan)?;
     }
     let (pid, pidfd) = result.map_err(|(step, errno)| match step {
-        Step::Directory => Error::sys(format!("enter directory `{}`", short(&directory.to_string_lossy())), errno),
+        Step::Directory => {
+            let directory = directory.unwrap_or_default();
+            Error::sys(format!("enter directory `{}`", short(&directory.to_string_lossy())), errno)
+        }
         _ => failed(program, step, errno),
     })?;
     let mut started = Started::new(pid, pidfd);
@@ -144,33 +167,42 @@ fn c_string(text: &OsStr) -> Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
 }
 
-/// The environment of this process if it is inherited, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(String, String)], inherits: bool) -> Result<Vec<CString>> {
-    let is_replaced = |name: &OsStr| variables.iter().any(|(other, _)| name == other.as_str());
-    let inherited = env::vars_os().filter(|(name, _)| inherits && !is_replaced(name));
-    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-    inherited
-        .chain(variables)
-        .map(|(mut text, value)| {
-            text.push("=");
-            text.push(value);
-            c_string(&text)
-        })
-        .collect()
+/// The environment of this process, which does not change once there are threads.
+fn environment() -> &'static [CString] {
+    static ENVIRONMENT: OnceLock<Vec<CString>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| env::vars_os().filter_map(|(name, value)| variable(&name, &value).ok()).collect())
+}
+
+/// `NAME=VALUE`.
+fn variable(name: &OsStr, value: &OsStr) -> Result<CString> {
+    c_string(&[name, value].join(OsStr::new("=")))
 }
 
 /// The paths at which `program` may be.
-fn candidates(program: &str) -> Vec<PathBuf> {
-    if program.contains('/') { vec![program.into()] } else { on_path(&search_path(), program) }
+fn candidates(path: &str, program: &OsStr) -> Vec<PathBuf> {
+    if is_path(program) { vec![program.into()] } else { on_path(path, program) }
 }
 
-fn search_path() -> String {
-    env::var("PATH").unwrap_or_else(|_| USUAL_PATH.into())
+fn is_path(program: &OsStr) -> bool {
+    program.as_bytes().contains(&b'/')
+}
+
+/// The search path of a program with these variables.
+fn search_path(variables: &[(String, String)]) -> String {
+    let own = variables.iter().find(|(name, _)| *name == "PATH").map(|(_, path)| path.clone());
+    own.or_else(|| env::var("PATH").ok()).unwrap_or_else(|| USUAL_PATH.into())
+}
+
+/// The search path with the directories of [`USUAL_PATH`] that it lacks at its end. An empty one stays empty.
+pub(crate) fn with_system_directories(path: &str) -> String {
+    let has = |directory: &&str| path.is_empty() || path.split(':').any(|own| own == *directory);
+    let missing = USUAL_PATH.split(':').filter(|directory| !has(directory));
+    std::iter::once(path).chain(missing).collect::<Vec<_>>().join(":")
 }
 
 /// `program` in each directory of `path`. A shell takes an empty entry for the current directory. It is skipped on purpose:
 /// it runs what lies there.
-fn on_path(path: &str, program: &str) -> Vec<PathBuf> {
+fn on_path(path: &str, program: &OsStr) -> Vec<PathBuf> {
     path.split(':')
         .filter(|directory| !directory.is_empty())
         .map(|directory| Path::new(directory).join(program))
@@ -187,32 +219,30 @@ fn start(namespaces: &[NsHandle], plan: &Plan<'_>) -> Result<Result<(Pid, OwnedF
 }
 
 /// The error of a start that failed at `step`.
-fn failed(program: &str, step: Step, errno: Errno) -> Error {
-    let error = Error::sys(format!("run `{}`", short(program)), errno);
+fn failed(program: &OsStr, step: Step, errno: Errno) -> Error {
+    let error = Error::sys(format!("run `{}`", short(&program.to_string_lossy())), errno);
     match (step, errno) {
         (Step::Clone, Errno::EAGAIN | Errno::ENOMEM) => {
             error.hint("a limit is reached: of processes (`ulimit -u`, `pids.max` of the cgroup) or memory")
         }
         (Step::Enter, _) => Error::sys("enter the namespace", errno),
-        (Step::Limit, _) => Error::sys(format!("set the limits of `{}`", short(program)), errno)
+        (Step::Limit, _) => Error::sys(format!("set the limits of `{}`", short(&program.to_string_lossy())), errno)
             .hint("a limit can be lowered: `ulimit -H -a` shows the highest"),
         _ => error,
     }
 }
 
-/// Finds `program` as a shell does, in the mount namespace among `namespaces`.
-fn find(namespaces: &[NsHandle], program: &str) -> Result<PathBuf> {
+/// Finds `program` on `path` as a shell does, in the mount namespace among `namespaces`.
+fn find(namespaces: &[NsHandle], path: &str, program: &OsStr) -> Result<PathBuf> {
     hop::on_a_thread(|| {
         if let Some(mount) = namespaces.iter().find(|ns| ns.kind() == NsKind::Mount) {
-            hop::unshare(CloneFlags::CLONE_FS)?; // setns(2) refuses a thread that shares its root directory
-            hop::enter(mount.as_fd())?;
+            hop::enter_mounts(mount.as_fd())?;
         }
-        let path = search_path();
         let runs = |candidate: &PathBuf| {
             use std::os::unix::fs::PermissionsExt;
             fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
         };
-        on_path(&path, program).into_iter().find(runs).ok_or_else(|| {
+        on_path(path, program).into_iter().find(runs).ok_or_else(|| {
             // On Debian an ordinary user's PATH has no sbin directories.
             let sbin = on_path(USUAL_PATH, program).into_iter().find(runs);
             failed(program, Step::Execute, Errno::ENOENT).hint(match (path.is_empty(), sbin) {
@@ -221,20 +251,6 @@ fn find(namespaces: &[NsHandle], program: &str) -> Result<PathBuf> {
                 _ => format!("no such program on the PATH ({path})"),
             })
         })
-    })
-}
-
-/// Makes a mount namespace whose `/sys` shows the network namespace `net`, for programs that read `/sys/class/net`.
-///
-/// `ip netns exec` makes one at each call; the caller keeps this one.
-pub(crate) fn mounts_for(net: &NsHandle, cut_propagation: bool) -> Result<NsHandle> {
-    hop::hop(net.as_fd(), || {
-        hop::unshare(CloneFlags::CLONE_NEWNS)?;
-        if cut_propagation {
-            mounts::follow()?;
-        }
-        mounts::sys()?;
-        NsHandle::open(NsKind::Mount, Path::new("/proc/thread-self/ns/mnt"))
     })
 }
 

@@ -1,5 +1,6 @@
 //! A started process: its pipes, the descriptor that names it, and how it is waited for and ended.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::sys;
 
@@ -49,12 +50,28 @@ impl Started {
 
     /// Waits for the end of a program that has the terminal. There is no job control, so a program that Ctrl-Z stops is
     /// continued at once.
-    pub(crate) fn wait_in_the_foreground(mut self) -> Result<ExitStatus, Errno> {
+    pub(crate) fn wait_in_the_foreground(self) -> Result<ExitStatus, Errno> {
+        self.wait_for_stops(|pid| {
+            let _ = killpg(pid, Signal::SIGCONT);
+        })
+    }
+
+    /// Waits for the end of a program that has inherited the streams. If it stops in a process group of its own, as a shell
+    /// that is suspended, the process group of nslab stops with it, which the shell that started nslab sees. In the same
+    /// group the terminal has stopped both. The front passes on the SIGCONT that continues them.
+    pub(crate) fn wait_as_part_of_the_job(self) -> Result<ExitStatus, Errno> {
+        self.wait_for_stops(|pid| {
+            if has_terminal() && getpgid(Some(pid)) != Ok(getpgrp()) {
+                let _ = kill(Pid::from_raw(0), Signal::SIGSTOP);
+            }
+        })
+    }
+
+    /// Waits for its end, and calls `stopped` each time when it has stopped.
+    fn wait_for_stops(mut self, stopped: impl Fn(Pid)) -> Result<ExitStatus, Errno> {
         loop {
             match sys::wait_for(self.pid, libc::WUNTRACED) {
-                Ok(Some(status)) if libc::WIFSTOPPED(status.into_raw()) => {
-                    let _ = killpg(self.pid, Signal::SIGCONT);
-                }
+                Ok(Some(status)) if libc::WIFSTOPPED(status.into_raw()) => stopped(self.pid),
                 status => {
                     self.is_reaped = true;
                     return status.and_then(|status| status.ok_or(Errno::ECHILD));
@@ -72,6 +89,11 @@ impl Drop for Started {
             end(self.pid);
         }
     }
+}
+
+/// Whether this process has a terminal that controls it.
+pub(super) fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Kills the child `pid`, which may have left its process group and has not been reaped, and reaps it. A process that

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -249,6 +250,28 @@ pub(crate) fn wait_for(pid: Pid, flags: libc::c_int) -> Sys<Option<ExitStatus>> 
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// The standard streams, as bits, that were closed when this program was started. Rust opens `/dev/null` in their place
+/// before `main`.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// Called by the C library before `main`.
+extern "C" fn see_closed_streams() {
+    for fd in (0..3).filter(|fd| !is_open(*fd)) {
+        CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: the C library calls each entry of this section once, with arguments that a C function may ignore.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = see_closed_streams;
+
+/// The standard streams that were closed when this program was started.
+pub(crate) fn closed_streams() -> [bool; 3] {
+    let closed = CLOSED.load(Ordering::Relaxed);
+    [0, 1, 2].map(|fd| closed & 1 << fd != 0)
 }
 
 /// Gives the calling thread a seccomp filter, for good: `seccomp(2)`. Without `no_new_privs`, as root may.

@@ -39,8 +39,8 @@ pub(super) struct Plan<'a> {
     /// Whether the child may borrow the memory.
     pub shares_memory: bool,
     pub streams: Streams<'a>,
-    /// The working directory, if the child's mount namespace has it.
-    pub directory: CString,
+    /// The working directory, if the child's mount namespace has it; none if it stays.
+    pub directory: Option<CString>,
     /// Whether it is an error if there is no such directory.
     pub requires_directory: bool,
     /// Resource limits, soft and hard.
@@ -48,7 +48,7 @@ pub(super) struct Plan<'a> {
     /// The files that are tried in turn, until one can be executed.
     pub candidates: Vec<CString>,
     pub argv: Vec<CString>,
-    pub environment: Vec<CString>,
+    pub environment: Vec<&'a CStr>,
 }
 
 /// The standard streams of the child. No descriptor here is below 3: Rust's runtime opens the first three.
@@ -57,6 +57,8 @@ pub(super) enum Streams<'a> {
     Terminal,
     /// The child's ends of pipes, with the child in a session of its own. Without `stdin`, standard input is `/dev/null`.
     Pipes { stdin: Option<BorrowedFd<'a>>, stdout: BorrowedFd<'a>, stderr: BorrowedFd<'a> },
+    /// Those of this process, but for those that are `closed`. The child may lead a process group.
+    Inherited { closed: [bool; 3], leads_group: bool },
 }
 
 /// What failed.
@@ -94,7 +96,8 @@ pub(super) fn start(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
 }
 
 fn start_on(stack: &Stack, plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
-    let (argv, environment) = (pointers(&plan.argv), pointers(&plan.environment));
+    let (argv, environment) =
+        (pointers(plan.argv.iter().map(CString::as_c_str)), pointers(plan.environment.iter().copied()));
     // What execvp(3) executes for a file without a format that the kernel has: sh FILE ARGUMENTS…
     let script = [SHELL.as_ptr(), ptr::null()].into_iter().chain(argv.iter().skip(1).copied()).map(Cell::new);
     let script: Vec<_> = script.collect();
@@ -124,8 +127,8 @@ fn start_on(stack: &Stack, plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
 const SHELL: &CStr = c"/bin/sh";
 
 /// An array of strings as execve(2) takes it.
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    strings.map(CStr::as_ptr).chain([ptr::null()]).collect()
 }
 
 /// What the child reads: the plan, and its strings as execve(2) takes them.
@@ -163,15 +166,19 @@ impl Child<'_> {
                 check(unsafe { libc::setsid() }).map_err(|errno| (Step::Connect, errno))?;
                 connect(stdin, stdout, stderr).map_err(|errno| (Step::Connect, errno))?;
             }
+            Streams::Inherited { closed, leads_group } => inherit(closed, leads_group),
         }
         // Entering a mount namespace has set the working directory to its root.
-        // SAFETY: the path is a string that outlives the call.
-        if let Err(errno) = check(unsafe { libc::chdir(self.plan.directory.as_ptr()) }) {
-            if self.plan.requires_directory {
-                return Err((Step::Directory, errno));
+        if let Some(directory) = &self.plan.directory {
+            // SAFETY: the path is a string that outlives the call.
+            match check(unsafe { libc::chdir(directory.as_ptr()) }) {
+                Ok(_) => {}
+                Err(errno) if self.plan.requires_directory => return Err((Step::Directory, errno)),
+                Err(_) => {
+                    // SAFETY: the path is a string. The call cannot fail.
+                    unsafe { libc::chdir(c"/".as_ptr()) };
+                }
             }
-            // SAFETY: the path is a string. The call cannot fail.
-            unsafe { libc::chdir(c"/".as_ptr()) };
         }
         for (resource, limit) in &self.plan.limits {
             let limit = libc::rlimit { rlim_cur: *limit, rlim_max: *limit };
@@ -207,7 +214,9 @@ impl Child<'_> {
                 errno @ (Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                     last = errno;
                 }
-                Errno::ENOEXEC if matches!(self.plan.streams, Streams::Terminal) => return self.interpret(candidate),
+                Errno::ENOEXEC if !matches!(self.plan.streams, Streams::Pipes { .. }) => {
+                    return self.interpret(candidate);
+                }
                 errno => return errno,
             }
         }
@@ -241,6 +250,20 @@ fn connect(stdin: Option<BorrowedFd<'_>>, stdout: BorrowedFd<'_>, stderr: Borrow
         check(unsafe { libc::dup2(from, to) })?;
     }
     Ok(())
+}
+
+/// Closes standard streams, and makes the child the leader of a process group.
+fn inherit(closed: [bool; 3], leads_group: bool) {
+    for (fd, is_closed) in (0..).zip(closed) {
+        if is_closed {
+            // SAFETY: close(2) accesses no memory; it closes a descriptor of the child alone.
+            unsafe { libc::close(fd) };
+        }
+    }
+    if leads_group {
+        // SAFETY: setpgid(2) accesses no memory.
+        unsafe { libc::setpgid(0, 0) };
+    }
 }
 
 /// Makes the child the leader of the foreground process group, if this process has a group that can take the terminal

@@ -40,6 +40,11 @@ impl Addresses {
         Self(all)
     }
 
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        self.0.iter().map(|address| address.addr)
+    }
+
     /// The first one.
     #[must_use]
     pub fn first(&self) -> Option<IpAddr> {

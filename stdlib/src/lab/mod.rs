@@ -1,12 +1,13 @@
 //! The lab: its root, the executor that works in it, and the journal of `--host`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::error::Result;
 use crate::exec::Executor;
 use crate::exec::handle::{NsHandle, NsKind};
+use crate::name::NsName;
 use crate::net::Net;
 use netns::Origin;
 
@@ -14,6 +15,7 @@ pub mod address;
 mod ended;
 pub mod events;
 pub mod host;
+mod hosts;
 pub mod link;
 mod named;
 pub mod netns;
@@ -25,6 +27,7 @@ pub mod ready;
 mod registry;
 pub mod tmpfiles;
 pub mod topology;
+mod view;
 
 pub use host::{Guard, Journal};
 pub use link::Link;
@@ -33,6 +36,7 @@ pub use netns::NetNs;
 pub use place::{Place, Sandbox};
 pub use process::Process;
 pub use topology::Topology;
+pub(crate) use view::Files;
 
 /// A lab: private, or with a journal the machine itself.
 pub struct Lab {
@@ -42,6 +46,11 @@ pub struct Lab {
     known: Mutex<Vec<Weak<netns::Inner>>>,
     events: events::Events,
     processes: Mutex<Vec<Weak<process::Inner>>>,
+    hosts: hosts::Hosts,
+    /// The files that were written for namespaces.
+    files: Mutex<Vec<(NsName, PathBuf)>>,
+    /// A mount namespace that follows the lab's root, from the first program in a namespace on.
+    follower: OnceLock<NsHandle>,
     explain: OnceLock<(AtomicBool, Explain)>,
     /// How many deleted namespaces got an id that marks their end.
     ending_ids: AtomicI32,
@@ -76,6 +85,9 @@ impl Lab {
             known: Mutex::default(),
             events: events::Events::default(),
             processes: Mutex::default(),
+            hosts: hosts::Hosts::default(),
+            files: Mutex::default(),
+            follower: OnceLock::new(),
             explain: OnceLock::new(),
             ending_ids: AtomicI32::new(0),
         }))

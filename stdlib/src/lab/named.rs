@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
-use super::Lab;
 use super::host::Guard;
 use super::netns::{self, NetNs, Origin};
+use super::{Files, Lab};
 use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::exec::mounts::{self, NETNS_DIR};
@@ -23,6 +23,26 @@ use crate::net::probe::Echo;
 const FIRST_ENDING_ID: i32 = 1_000_000;
 
 impl Guard {
+    /// Creates a network namespace with files for its programs.
+    ///
+    /// # Errors
+    /// As [`Guard::create_netns`], or if the files cannot be written.
+    pub(crate) fn create_netns_with(&self, name: Option<NsName>, files: &Files) -> Result<NetNs> {
+        let ns = self.create_netns(name)?;
+        let written = match ns.name() {
+            Some(name) => self.lab().write_files(name, files),
+            None if files.is_empty() => Ok(()),
+            None => {
+                Err(Error::usage("a namespace without a name has no files").hint("give it a name: `netns(\"h1\", …)`"))
+            }
+        };
+        if let Err(error) = written {
+            let _ = self.delete_netns(&ns); // the first error is the one to report
+            return Err(error.within(ns.label()));
+        }
+        Ok(ns)
+    }
+
     /// Creates a network namespace. Like `ip netns add NAME`; without a name only the handle keeps it.
     ///
     /// # Errors
@@ -95,6 +115,7 @@ impl Guard {
             if is_name_of(&file, net.handle())? {
                 remove_name(&file).map_err(|e| e.within(ns.label()))?;
             }
+            self.lab().remove_files(name);
             if let Some(journal) = self.lab().journal() {
                 journal.lost_netns(name.as_str())?;
             }

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exec::handle::{NsHandle, NsKind};
 use crate::exec::init::Init;
 use crate::exec::spawn;
+use crate::net::Net;
 
 /// A set of namespaces that are held: what `nsenter`, `unshare` and `hold` return.
 #[derive(Clone)]
@@ -70,7 +71,8 @@ impl Sandbox {
         let copy = net.as_fd().try_clone_to_owned().map_err(|e| Error::io("copy a descriptor", &e))?;
         let handle = NsHandle::new(NsKind::Net, copy)?;
         // A handle of its own, so that deleting `ns` does not empty it.
-        let net = crate::net::Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
+        let net = Net::new(lab.exec().clone(), handle.clone(), format!("held {}", ns.label()), None);
+        let net = net.seeing_as(&*ns.net()?);
         let net = NetNs::new(None, net, ns.origin());
         Ok(Self::new(format!("hold on {}", ns.label()), None, vec![handle], Some(net), None))
     }
@@ -137,9 +139,14 @@ fn own_net(lab: &Lab, handle: &NsHandle) -> NetNs {
     }
     let known = lab.find(|ns| ns.handle().is_ok_and(|known| known.is(handle)));
     let origin = known.as_ref().map_or(Origin::Found, NetNs::origin);
-    let name = known.and_then(|ns| ns.name().cloned());
+    let name = known.as_ref().and_then(|ns| ns.name().cloned());
     let label = super::netns::label(name.as_ref(), handle);
-    NetNs::new(name, crate::net::Net::new(lab.exec().clone(), handle.clone(), label, None), origin)
+    let net = Net::new(lab.exec().clone(), handle.clone(), label, None);
+    let net = match known.and_then(|ns| ns.net().ok()) {
+        Some(known) => net.seeing_as(&known),
+        None => net,
+    };
+    NetNs::new(name, net, origin)
 }
 
 impl fmt::Display for Sandbox {
@@ -187,6 +194,7 @@ impl Place {
 
     /// What a program has to enter.
     pub(crate) fn namespaces(&self, lab: &Lab) -> Result<Vec<NsHandle>> {
+        lab.update_hosts();
         let mut all = match &self.sandbox {
             Some(sandbox) => sandbox.handles()?,
             None => Vec::new(),
@@ -198,14 +206,7 @@ impl Place {
         let net = self.net.net()?;
         net.expect_ipv6(); // a program may assign addresses
         if !all.iter().any(|handle| handle.kind() == NsKind::Mount) {
-            let mounts = match net.mounts.get() {
-                Some(mounts) => mounts.clone(),
-                None => {
-                    let made = spawn::mounts_for(net.handle(), !lab.is_private())?;
-                    net.mounts.get_or_init(|| made).clone()
-                }
-            };
-            all.push(mounts);
+            all.push(self.net.view(lab, &net)?);
         }
         all.push(net.handle().clone());
         Ok(all)

@@ -248,19 +248,30 @@ impl AsFd for Connection {
     }
 }
 
-/// A netlink socket that receives notifications of changed links.
+/// A netlink socket that receives notifications.
 pub(crate) struct Monitor(Socket);
 
 impl Monitor {
-    /// Opens one where the calling thread is: call it inside a hop.
-    #[expect(clippy::disallowed_methods, reason = "opens a netlink socket; callers are hops")]
-    pub(crate) fn open() -> Result<Self> {
+    /// Opens one for changed links where the calling thread is: call it inside a hop.
+    pub(crate) fn of_links() -> Result<Self> {
         const RTNLGRP_LINK: u32 = 1;
+        Self::open(&[RTNLGRP_LINK])
+    }
+
+    /// As [`Monitor::of_links`], for changed addresses.
+    pub(crate) fn of_addresses() -> Result<Self> {
+        const RTNLGRP_IPV4_IFADDR: u32 = 5;
+        const RTNLGRP_IPV6_IFADDR: u32 = 9;
+        Self::open(&[RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "opens a netlink socket; callers are hops")]
+    fn open(groups: &[u32]) -> Result<Self> {
         let open = || {
             let mut socket = Socket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
             socket.bind_auto()?;
             socket.set_non_blocking(true)?;
-            socket.add_membership(RTNLGRP_LINK)?;
+            groups.iter().try_for_each(|group| socket.add_membership(*group))?;
             Ok(socket)
         };
         open().map(Self).map_err(|e: io::Error| Error::io("open a netlink socket", &e))

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::exec::Executor;
 use crate::exec::handle::NsHandle;
 use crate::exec::hop;
+use crate::exec::view::View;
 use connection::{Connection, Query, Refusal, Write};
 use permit::Permit;
 
@@ -45,8 +46,10 @@ pub struct Net {
     is_home: bool,
     route: OnceLock<Mutex<Connection>>,
     pub(crate) echo: probe::Sockets,
-    pub(crate) mounts: OnceLock<NsHandle>,
+    /// What programs see in it. All handles of the namespace share it.
+    pub(crate) view: Arc<OnceLock<View>>,
     monitor: monitor::Slot,
+    address_monitor: monitor::Slot,
     /// Whether there may be IPv6 addresses that were assigned: never before nslab or a program of its adds one.
     may_have_ipv6: AtomicBool,
 }
@@ -66,8 +69,9 @@ impl Net {
             is_home: false,
             route,
             echo: probe::Sockets::default(),
-            mounts: OnceLock::new(),
+            view: Arc::default(),
             monitor: monitor::Slot::new(),
+            address_monitor: monitor::Slot::new(),
             may_have_ipv6,
         }
     }
@@ -75,6 +79,11 @@ impl Net {
     /// Says that there may be assigned IPv6 addresses from now on.
     pub(crate) fn expect_ipv6(&self) {
         self.may_have_ipv6.store(true, Ordering::Relaxed);
+    }
+
+    /// Shares the view of `other`, which is a handle of the same namespace.
+    pub(crate) fn seeing_as(self, other: &Self) -> Self {
+        Self { view: other.view.clone(), ..self }
     }
 
     /// Marks it as the namespace that the interpreter's threads are in.

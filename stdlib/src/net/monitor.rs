@@ -1,4 +1,4 @@
-//! The socket on which the kernel reports changed links of a namespace.
+//! The sockets on which the kernel reports changed links, and changed addresses, of a namespace.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ impl Net {
         let monitor = match self.monitor.get() {
             Some(monitor) => monitor,
             None => {
-                let opened = self.open(Monitor::open)?;
+                let opened = self.open(Monitor::of_links)?;
                 self.monitor.get_or_init(|| opened)
             }
         };
@@ -28,5 +28,26 @@ impl Net {
     }
 }
 
-/// Where [`Net`] keeps the socket.
+impl Net {
+    /// A socket that is readable after an address in the namespace has changed. Opened once.
+    pub(crate) fn address_monitor(&self) -> Result<BorrowedFd<'_>> {
+        let monitor = match self.address_monitor.get() {
+            Some(monitor) => monitor,
+            None => {
+                let opened = self.open(Monitor::of_addresses)?;
+                self.address_monitor.get_or_init(|| opened)
+            }
+        };
+        Ok(monitor.as_fd())
+    }
+
+    /// Discards the pending messages. The caller reads the addresses again instead.
+    pub(crate) fn drain_addresses(&self) {
+        if let Some(monitor) = self.address_monitor.get() {
+            monitor.drain();
+        }
+    }
+}
+
+/// Where [`Net`] keeps a socket.
 pub(crate) type Slot = OnceLock<Monitor>;

@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 use std::process::{Command, ExitCode, Stdio};
 
-use stdlib::exec::boot::{Launch, launch};
+use stdlib::exec::boot::{Foreground, Launch, launch};
 
 use super::needs::Need;
 
@@ -81,7 +81,7 @@ impl Place {
     /// Runs the trial that this process was started for.
     pub(crate) fn run(self, trial: fn()) -> ExitCode {
         if self == Self::Lab {
-            let lab = Launch { private: true, ids: None, interactive: false, cleanup: &|status| status };
+            let lab = Launch { private: true, ids: None, foreground: Foreground::Script, cleanup: &|status| status };
             let status = launch(&lab, || u8::from(catch_unwind(trial).is_err()));
             return status.expect("a lab can be made, or the trial is ignored").into();
         }

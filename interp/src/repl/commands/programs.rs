@@ -114,7 +114,7 @@ pub(super) fn shell(state: &mut State, name: &str) -> Flow {
         state.no_namespace(name);
         return Flow::Continue;
     };
-    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    let shell = process::shell();
     state.say(&format!("{shell} in {}: `exit` or Ctrl-D returns", ns.label()));
     terminal(state, &ns, std::slice::from_ref(&shell));
     state.session.ran(&ns, &shell, false);

@@ -96,6 +96,13 @@ impl Arg for INT {
     }
 }
 
+impl Arg for bool {
+    const TYPE: &'static str = "bool";
+    fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {
+        call.take::<bool>().ok_or_else(|| call.wrong(name, "true or false"))
+    }
+}
+
 impl Arg for Dynamic {
     const TYPE: &'static str = "any";
     fn take(call: &mut Call<'_>, name: &str) -> Result<Self> {

@@ -140,6 +140,17 @@ impl Options {
         value.as_bool().map(Some).map_err(|_| self.wrong(key, &value, "true or false"))
     }
 
+    /// A value that `read` accepts. An error says that the option is `wanted`.
+    pub(crate) fn accepted<T>(
+        &mut self,
+        key: &str,
+        wanted: &str,
+        read: impl FnOnce(&Dynamic) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        read(&value).map(Some).ok_or_else(|| self.wrong(key, &value, wanted))
+    }
+
     /// One of the words that `parse` accepts.
     pub(crate) fn word<T>(&mut self, key: &str, words: &[(&str, T)]) -> Result<Option<T>>
     where

@@ -48,14 +48,20 @@ pub(super) fn explain(error: Error) -> Error {
     error.kind(Kind::Permission).only_hint(hint)
 }
 
-/// Whether this process is in a lab that root has made: its first process is nslab, and `/proc/sys` is read-only.
+/// Whether this process is in a lab: the first process that `/proc` shows is another nslab.
+#[must_use]
+pub fn is_in_lab() -> bool {
+    let is_first = fs::read_link("/proc/self").is_ok_and(|pid| pid.as_os_str() == "1"); // in a container
+    !is_first && fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim_end() == "nslab")
+}
+
+/// Whether this process is in a lab that root has made: its `/proc/sys` is read-only.
 fn is_in_lab_of_root() -> bool {
     let is_read_only = |line: &str| {
         let mut fields = line.split(' ').skip(4);
         fields.next() == Some("/proc/sys") && fields.next().is_some_and(|options| options.starts_with("ro"))
     };
-    fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim_end() == "nslab")
-        && fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| mounts.lines().any(is_read_only))
+    is_in_lab() && fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| mounts.lines().any(is_read_only))
 }
 
 /// Writes an error of the launch to standard error.

@@ -1,6 +1,6 @@
 //! The front process: owns the terminal, makes the lab, waits for its end, returns its status.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -16,12 +16,12 @@ use super::helper::{self, Side};
 use super::idmap;
 use super::keeper::{self, Keeper};
 use super::pipe::{pipe, wait_for_end};
-use super::terminal::Saved;
+use super::terminal::{self, Saved};
 use crate::error::{Error, Kind, Result};
 use crate::exec::ids::Ids;
 use crate::exec::sys;
 
-/// How long a script may run on after Ctrl-C before its lab is killed.
+/// How long a script may run on after Ctrl-C, and a program after SIGTERM or SIGHUP, before the lab is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What to start.
@@ -30,11 +30,54 @@ pub struct Launch<'a> {
     pub private: bool,
     /// The ids of the lab. Without a choice: all for root, else a range if there is one, else pretended ones.
     pub ids: Option<Ids>,
-    /// Whether Ctrl-C is ordinary input (the REPL). Else it ends the lab.
-    pub interactive: bool,
+    /// What runs in the foreground of the lab.
+    pub foreground: Foreground<'a>,
     /// Undoes what was made outside a lab. Called after the interpreter has ended, however it ended, with its status;
     /// returns the status of the program.
     pub cleanup: &'a dyn Fn(u8) -> u8,
+}
+
+/// What runs in the foreground of a lab. It decides what signals to nslab do.
+#[derive(Clone, Copy)]
+pub enum Foreground<'a> {
+    /// A script. Ctrl-C ends the lab.
+    Script,
+    /// The REPL. It owns the terminal, and Ctrl-C is ordinary input.
+    Repl,
+    /// A program of the user. It gets the signals that nslab gets: the front writes their numbers to this pipe, a byte
+    /// each, and the interpreter passes them on. The terminal's own reach it without that.
+    Program(BorrowedFd<'a>),
+}
+
+impl Foreground<'_> {
+    /// The signals that the front handles.
+    fn signals(self) -> &'static [Signal] {
+        use Signal::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+        match self {
+            Self::Script | Self::Repl => &[SIGINT, SIGTERM, SIGHUP, SIGQUIT],
+            Self::Program(_) => &[SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT],
+        }
+    }
+
+    /// Passes a signal on. Returns how long the lab may run on after it, if the signal ends the lab.
+    fn take(self, signal: Signal, is_from_the_terminal: bool, keeper: Pid) -> Option<Duration> {
+        match (self, signal) {
+            (Self::Program(pipe), _) => {
+                let has_it = is_from_the_terminal && signal != Signal::SIGHUP;
+                if !has_it {
+                    let _ = nix::unistd::write(pipe, &[signal as u8]); // without an interpreter the lab is at its end
+                }
+                matches!(signal, Signal::SIGTERM | Signal::SIGHUP).then_some(GRACE)
+            }
+            (Self::Script | Self::Repl, Signal::SIGINT) => {
+                if !is_from_the_terminal {
+                    let _ = kill(keeper, Signal::SIGINT);
+                }
+                matches!(self, Self::Script).then_some(GRACE)
+            }
+            (Self::Script | Self::Repl, _) => Some(Duration::ZERO),
+        }
+    }
 }
 
 /// Runs `interpreter` in a process of its own inside a new lab and returns its exit status.
@@ -47,21 +90,21 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
     let terminal = Saved::now();
     let (alive, alive_end) = pipe()?;
     let (working, working_end) = pipe()?;
-    let signals = block_signals()?;
+    let signals = block_signals(launch.foreground)?;
     let mut alive_end = Some(alive_end);
     let side = if launch.private { lab(launch.ids, &alive, &mut alive_end) } else { keeper_of_machine(&mut alive_end) };
     let mut children = match side? {
         Side::Front { helper, keeper } => Children { keeper, helper },
         Side::NoKeeper(status) => return Ok(status),
         Side::Keeper(lab) => {
-            let keeper =
-                Keeper { alive, working, terminal, lab, interactive: launch.interactive, cleanup: launch.cleanup };
+            let interactive = matches!(launch.foreground, Foreground::Repl);
+            let keeper = Keeper { alive, working, terminal, lab, interactive, cleanup: launch.cleanup };
             sys::exit_now(i32::from(keeper::run(keeper, working_end, interpreter)));
         }
     };
     drop((alive, working_end));
 
-    let mut status = wait_for(&mut children, &signals, launch.interactive);
+    let mut status = wait_for(&mut children, &signals, launch.foreground);
     children.end(status.is_err());
     if !launch.private {
         // The keeper does the same, unless it was killed; its death kills the interpreter too.
@@ -70,19 +113,19 @@ pub fn launch(launch: &Launch<'_>, interpreter: impl FnOnce() -> u8) -> Result<u
         status = status.map(|_| cleaned);
     }
     drop(alive_end);
-    terminal.restore();
+    match launch.foreground {
+        // The modes are the program's, and perhaps those of a pager behind it.
+        Foreground::Program(_) => terminal::take_from_the_dead(),
+        Foreground::Script | Foreground::Repl => terminal.restore(),
+    }
     status
 }
 
 /// Blocks the signals that [`wait_for`] reads.
-fn block_signals() -> Result<SigSet> {
+fn block_signals(foreground: Foreground<'_>) -> Result<SigSet> {
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-        // `nohup`, and a shell for its background programs, ignore signals on purpose.
-        if !sys::is_ignored(signal) {
-            signals.add(signal);
-        }
-    }
+    // `nohup`, and a shell for its background programs, ignore signals on purpose.
+    signals.extend(foreground.signals().iter().copied().filter(|signal| !sys::is_ignored(*signal)));
     sys::default_action(Signal::SIGCHLD); // while it is ignored, the kernel discards the statuses of children
     signals.add(Signal::SIGCHLD);
     signals.thread_block().map_err(|e| Error::sys("block signals", e))?;
@@ -116,22 +159,23 @@ fn keeper_of_machine(alive_end: &mut Option<OwnedFd>) -> Result<Side> {
     })
 }
 
-/// Waits for the keeper's end; passes Ctrl-C on, and kills the lab on the other signals.
-fn wait_for(children: &mut Children, signals: &SigSet, interactive: bool) -> Result<u8> {
+/// Waits for the keeper's end, and does meanwhile what the signals say.
+fn wait_for(children: &mut Children, signals: &SigSet, foreground: Foreground<'_>) -> Result<u8> {
     let wait_error = |e| Error::sys("wait for the lab", e);
     let events = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(wait_error)?;
-    let mut deadline: Option<Instant> = None;
-    let mut killed_by: Option<u8> = None;
+    // When the lab is killed if it has not ended by itself, and the signal that is the reason.
+    let mut deadline: Option<(Instant, Signal)> = None;
+    let mut killed_by: Option<Signal> = None;
     loop {
         if let Some(status) = children.ended()? {
-            return Ok(killed_by.unwrap_or(status));
+            return Ok(killed_by.map_or(status, |signal| 128 + signal as u8));
         }
         let timeout = match deadline {
             None => PollTimeout::NONE,
-            Some(end) => {
+            Some((end, signal)) => {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    killed_by = Some(130);
+                    killed_by = Some(signal);
                     deadline = None;
                     children.kill();
                     continue;
@@ -144,22 +188,16 @@ fn wait_for(children: &mut Children, signals: &SigSet, interactive: bool) -> Res
             Err(error) => return Err(wait_error(error)),
         }
         while let Ok(Some(event)) = events.read_signal() {
-            match Signal::try_from(i32::try_from(event.ssi_signo).unwrap_or(0)) {
-                Ok(Signal::SIGINT) => {
-                    // The terminal signals the whole foreground process group; kill(2) only this process.
-                    if event.ssi_code <= 0 {
-                        let _ = kill(children.keeper, Signal::SIGINT);
-                    }
-                    if !interactive {
-                        let now = Instant::now();
-                        deadline = Some(deadline.map_or(now + GRACE, |_| now)); // the second Ctrl-C kills at once
-                    }
-                }
-                Ok(signal) if signal != Signal::SIGCHLD => {
-                    killed_by = Some(128 + u8::try_from(signal as i32).unwrap_or(0));
-                    children.kill();
-                }
-                _ => {} // SIGCHLD: the next turn of the loop reaps
+            // Not found for SIGCHLD: the next turn of the loop reaps.
+            let Some(signal) = foreground.signals().iter().find(|signal| **signal as u32 == event.ssi_signo) else {
+                continue;
+            };
+            // The terminal signals the whole foreground process group; kill(2) only this process.
+            let is_from_the_terminal = event.ssi_code > 0;
+            if let Some(grace) = foreground.take(*signal, is_from_the_terminal, children.keeper) {
+                let now = Instant::now();
+                let end = if deadline.is_some() { now } else { now + grace }; // the second signal kills at once
+                deadline = Some((end, *signal));
             }
         }
     }

@@ -263,7 +263,7 @@ impl Lab {
         };
         private::set(&String::from_utf8_lossy(&told));
         sys::unshare(CloneFlags::CLONE_NEWNS).map_err(forbidden)?;
-        mounts::share_names()?;
+        mounts::share()?;
         private::enter_working_directory();
         // What programs believe of the user fits the ids of the lab. HOME is the machine's directory.
         for name in ["USER", "LOGNAME"] {

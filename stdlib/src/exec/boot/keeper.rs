@@ -71,6 +71,7 @@ fn start(keeper: &Keeper<'_>, lab: Option<Lab>, working: OwnedFd, interpreter: i
     // The pipe decides: a parent-death signal follows the parent's *thread* and races with its death. The signal only
     // wakes a keeper that was stopped (SIGSTOP), so that it reads the pipe.
     prctl::set_pdeathsig(Signal::SIGCONT).map_err(|e| Error::sys("ask for a parent-death signal", e))?;
+    let _ = prctl::set_name(c"nslab"); // by this name a process in the lab recognizes it
     let requests = match lab {
         Some(lab) => {
             let (ids, requests) = lab.enter()?;

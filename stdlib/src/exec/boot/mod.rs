@@ -23,6 +23,6 @@ mod keeper;
 mod pipe;
 pub(super) mod terminal;
 
-pub use forbidden::FORBIDDEN;
-pub use front::{Launch, launch};
+pub use forbidden::{FORBIDDEN, is_in_lab};
+pub use front::{Foreground, Launch, launch};
 pub use inherited::{is_ignored, keep_inherited_descriptors};

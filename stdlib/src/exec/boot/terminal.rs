@@ -1,8 +1,11 @@
 //! The terminal's modes, saved by the processes that outlive the interpreter, so that its death leaves a usable terminal.
 
+use std::fs::File;
 use std::io::{self, Stdin};
+use std::os::fd::AsFd;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
 
@@ -42,8 +45,17 @@ impl Saved {
     }
 }
 
+/// Takes the terminal if its foreground process group has ended. A shell in the lab leads a group of its own, and cannot
+/// give the terminal back to a group outside of its pid namespace.
+pub(crate) fn take_from_the_dead() {
+    let Ok(terminal) = File::open("/dev/tty") else { return };
+    if tcgetpgrp(&terminal).is_ok_and(|owner| killpg(owner, None) == Err(Errno::ESRCH)) {
+        take(&terminal);
+    }
+}
+
 /// Makes the caller's process group the foreground group of the terminal.
-pub(crate) fn take(terminal: &Stdin) {
+pub(crate) fn take(terminal: &impl AsFd) {
     // The process group is 0 if it is one outside this pid namespace: then the terminal is its own already.
     if getpgrp().as_raw() > 0 {
         with_output_allowed(|| {

@@ -1,6 +1,7 @@
 //! Programs in the lab: run to the end, or started in the background.
 
 mod background;
+mod given;
 mod input;
 mod output;
 mod run;
@@ -20,6 +21,7 @@ use crate::exec::handle::NsHandle;
 use crate::exec::spawn::{Program, Streams, spawn};
 use crate::exec::started::Started;
 pub use background::{Inner, Process};
+pub use given::run_given;
 pub use run::{run, run_in_terminal};
 
 /// A program and how it is started.
@@ -81,7 +83,7 @@ impl fmt::Display for Output {
 fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Streams) -> Result<Started> {
     let tag = lab.journal().map(|journal| (TAG.to_owned(), journal.tag()));
     let program = Program {
-        argv: command.argv.clone(),
+        argv: command.argv.iter().map(Into::into).collect(),
         streams,
         variables: command.environment.iter().cloned().chain(tag).collect(),
         inherits: !command.clear_environment,
@@ -94,6 +96,12 @@ fn launch(lab: &Lab, namespaces: Vec<NsHandle>, command: &Command, streams: Stre
         journal.started(started.pid())?;
     }
     Ok(started)
+}
+
+/// The user's shell.
+#[must_use]
+pub fn shell() -> String {
+    std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// A command as messages show it.
