@@ -70,9 +70,9 @@ pub(super) fn set(ids: Ids) {
     let _ = CURRENT.set(ids); // the keeper sets it once
 }
 
-/// Says `root` where programs look for the name of the user, as the ids of the lab do. HOME is the machine's directory.
+/// Sets the name of the user for programs to `root`, which fits the ids of a lab. HOME is the machine's directory.
 pub(super) fn name_user() {
-    for name in ["USER", "LOGNAME"].into_iter().filter(|name| std::env::var_os(name).is_some()) {
+    for name in ["USER", "LOGNAME"] {
         sys::set_variable(name, "root");
     }
 }
