@@ -28,6 +28,7 @@ fn as_each_user(script: &str) -> [Outcome; 2] {
 /// What each user may do: make, replace and delete files and directories.
 const CHANGES: &str = r#"
     set -e
+    for file in resolv.conf hosts hostname nsswitch.conf; do test ! -e /etc/$file || echo >> /etc/$file; done
     echo nameserver 192.0.2.1 > /etc/new && mv /etc/new /etc/resolv.conf
     grep -q 192.0.2.1 /etc/resolv.conf
     rm -f /etc/hosts && echo 192.0.2.2 h1 > /etc/hosts
@@ -67,6 +68,20 @@ fn no_change_reaches_the_machine() {
     // The control: the comparison sees a change.
     sh("touch /var/log/server/file");
     assert_ne!(before, files());
+}
+
+/// As with systemd-resolved: the link leads into the machine's `/run`, which the lab does not see.
+#[trial(pretend_host)]
+fn a_link_into_run_is_a_file() {
+    pretend_trees();
+    sh(
+        "mkdir -p /run/resolver && echo nameserver 192.0.2.1 > /run/resolver/conf && ln -sf ../run/resolver/conf /etc/resolv.conf",
+    );
+    let before = files();
+    let script = r#"check exec(["sh", "-c", "test ! -L /etc/resolv.conf && echo nameserver 192.0.2.2 >> /etc/resolv.conf"]).ok;"#;
+    as_each_user(script);
+    assert_eq!(before, files());
+    assert_eq!(sh("cat /run/resolver/conf"), "nameserver 192.0.2.1\n");
 }
 
 #[trial(pretend_host)]

@@ -1,5 +1,6 @@
 //! What all trials are written with: the builder of a run, the pseudo-terminal, processes, recorded texts, scripts.
 
+mod machine;
 mod processes;
 mod recorded;
 mod reference;
@@ -8,6 +9,7 @@ mod shell;
 mod trials;
 mod typed;
 
+pub(crate) use machine::{LEFT, User};
 pub(crate) use processes::*;
 pub(crate) use recorded::{difference, is_recorded};
 pub(crate) use reference::{Function, examples, functions};

@@ -1,6 +1,7 @@
 //! The scripts of the repository.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Shell;
@@ -44,6 +45,17 @@ impl Script {
     /// Every script of which this machine has all that it needs.
     pub(crate) fn runnable() -> Vec<Self> {
         Self::all().into_iter().filter(|script| are_met(&script.needs())).collect()
+    }
+
+    /// Whether it runs with `--host`, where the files that programs write are the machine's.
+    pub(crate) fn runs_on_the_machine(&self) -> bool {
+        !self.words().contains(&"lab")
+    }
+
+    /// Whether users without privileges may open the devices that it needs. On most machines udev lets them.
+    pub(crate) fn runs_for_all(&self) -> bool {
+        let is_open = || fs::metadata("/dev/net/tun").is_ok_and(|tun| tun.mode() & 0o006 == 0o006);
+        !self.words().contains(&"tun") || is_open()
     }
 
     /// `nslab WORDS SCRIPT`, in a private copy of `scripts/` that every user can read.

@@ -43,6 +43,8 @@ pub(crate) struct Shell {
     command: Vec<String>,
     stdin: Option<Vec<u8>>,
     user: Option<u32>,
+    /// Another user than that of the tests runs it.
+    shared: bool,
     clear: bool,
     env: Vec<(String, String)>,
 }
@@ -71,7 +73,16 @@ impl Shell {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("nslab-test-").tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        Self { dir, by: Vec::new(), command: Vec::new(), stdin: None, user: None, clear: false, env: Vec::new() }
+        Self {
+            dir,
+            by: Vec::new(),
+            command: Vec::new(),
+            stdin: None,
+            user: None,
+            shared: false,
+            clear: false,
+            env: Vec::new(),
+        }
     }
 
     /// Runs `text`, which errors call `main.rhai`.
@@ -104,9 +115,9 @@ impl Shell {
         self
     }
 
-    /// Another program starts `nslab`: its name and arguments come first.
+    /// Another program starts `nslab`: its name and arguments come first. Called again, it starts one that does.
     pub(crate) fn by(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.by = words.into_iter().map(Into::into).collect();
+        self.by.extend(words.into_iter().map(Into::into));
         self
     }
 
@@ -117,18 +128,23 @@ impl Shell {
     }
 
     /// Runs as another user. Without root every run is that of an ordinary user already.
-    pub(crate) fn user(mut self, uid: u32) -> Self {
+    pub(crate) fn user(self, uid: u32) -> Self {
+        if !geteuid().is_root() {
+            return self;
+        }
+        Self { user: Some(uid), ..self.shared() }
+    }
+
+    /// Prepares a run by a user without privileges.
+    pub(crate) fn shared(self) -> Self {
         static CAN: LazyLock<bool> = LazyLock::new(|| {
-            let shell = Shell { user: Some(NOBODY), ..Shell::new().command(["-c", "()"]) };
+            let shell = Shell { user: Some(NOBODY), shared: true, ..Shell::new().command(["-c", "()"]) };
             shell.run().status.success()
         });
-        if geteuid().is_root() {
-            if !*CAN {
-                lacks(Need::LabOfNobody);
-            }
-            self.user = Some(uid);
+        if !*CAN {
+            lacks(Need::LabOfNobody);
         }
-        self
+        Self { shared: true, ..self }
     }
 
     /// Sets a variable of the environment.
@@ -149,7 +165,7 @@ impl Shell {
 
     /// The program, at a path that the user of this run can reach.
     pub(crate) fn program(&self) -> PathBuf {
-        if self.user.is_none() {
+        if !self.shared {
             return NSLAB.into();
         }
         let reachable = self.path().join("nslab");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use crate::common::{NOBODY, NSLAB, Need, Script, Shell, Trial, is_recorded, rhai_files};
+use crate::common::{LEFT, NOBODY, NSLAB, Need, Script, Shell, Trial, User, is_recorded, rhai_files};
 
 mod holes;
 mod session;
@@ -13,20 +13,34 @@ use holes::with_holes;
 /// The text that the walkthrough prints, in `tests/golden`.
 const RECORDED: &str = "walkthrough.txt";
 
-/// Each script succeeds; the walkthrough has trials of its own.
+/// Each script succeeds as each kind of user, and leaves `/etc`, `/var` and `/run` of the machine as they were; the
+/// walkthrough has trials of its own.
 #[trials]
 fn all() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for script in Script::all().into_iter().filter(|script| script.name != "walkthrough") {
-        let (name, needs, unprivileged) = (&script.name, script.needs(), script.clone());
-        trials.push(Trial::new(format!("scripts::{name} without privileges"), needs.clone(), move || {
-            unprivileged.shell(&["run"]).user(NOBODY).run().status(0);
-        }));
-        trials.push(Trial::new(format!("scripts::{name}"), needs, move || {
-            script.shell(&["run"]).run().status(0);
-        }));
+    let scripts = Script::all().into_iter().filter(|script| script.name != "walkthrough");
+    let each = scripts.flat_map(|script| User::ALL.map(|user| (script.clone(), user)));
+    let trials = each.map(|(script, user)| {
+        let suffix = match user {
+            User::Root => "",
+            User::One => " without privileges",
+            User::Range => " with a range of ids",
+        };
+        let needs = [script.needs(), user.needs()].concat();
+        Trial::new(format!("scripts::{}{suffix}", script.name), needs, move || {
+            script.shell(&["run"]).on_a_machine(user).run().status(0);
+        })
+    });
+    trials.collect()
+}
+
+/// What is written to the machine is found.
+#[trial(root, unshare, mount, setpriv)]
+fn what_a_run_leaves_on_the_machine_is_found() {
+    for leak in ["/etc/leak", "/var/lib/leak", "/run/leak", "/etc/hosts"] {
+        let write = format!(r#"exec(["sh", "-c", "echo >> {leak}"])"#);
+        let shell = Shell::new().command(["--host", "-c", &write]).on_a_machine(User::Root);
+        shell.run().status(LEFT).stderr_contains(leak.trim_start_matches('/'));
     }
-    trials
 }
 
 /// Runs the walkthrough, which must print the recorded text.
@@ -121,4 +135,18 @@ fn the_table_is_complete() {
         (path.display().to_string(), if words.is_empty() { "–".to_owned() } else { words.join(" ") })
     });
     assert_eq!(listed, there.collect());
+}
+
+/// `docs/programs.md` lists the scripts below "Real programs" in the table, and no other.
+#[trial(anywhere)]
+fn the_page_of_programs_is_complete() {
+    let read = |name: &str| fs::read_to_string(crate::root().join(name)).unwrap();
+    let (readme, page) = (read("scripts/README.md"), read("docs/programs.md"));
+    let section = readme.split("## Real programs").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let links = |text: &str, before: &str| -> BTreeSet<String> {
+        text.split(before).skip(1).filter_map(|rest| Some(rest.split_once(".rhai)")?.0.to_owned())).collect()
+    };
+    let listed = links(section, "](scenarios/");
+    assert!(!listed.is_empty());
+    assert_eq!(listed, links(&page, "](../scripts/scenarios/"));
 }

@@ -23,7 +23,10 @@ use crate::text::sources::Sources;
 const DEPTH: usize = 16;
 
 /// The modules of nslab itself: `import "std/NAME" as name`.
-const EMBEDDED: [(&str, &str); 1] = [("std/topo", include_str!("../../../scripts/lib/topo.rhai"))];
+const EMBEDDED: [(&str, &str); 2] = [
+    ("std/frr", include_str!("../../../scripts/lib/frr.rhai")),
+    ("std/topo", include_str!("../../../scripts/lib/topo.rhai")),
+];
 
 /// An open directory: scripts import the modules below it.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 //! A tree is an overlay (`overlayfs`), whose upper layer is in a tmpfs. The kernel refuses one where something is mounted
 //! below: then the lab has its own copies of the files that programs write most, or an empty directory.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -102,6 +102,7 @@ fn mount_all(is_root: bool) -> Result<String> {
         mounts::attach(&real, &path.to_string_lossy())?;
     }
     let _ = sys::unmount(Path::new(STORE)); // the overlays hold it
+    let _ = fs::remove_dir(STORE);
     Ok(lines.concat())
 }
 
@@ -174,6 +175,9 @@ fn overlay(real: &Path, store: &Path, is_root: bool) -> Result<()> {
     if !is_root {
         copy_directories(real, &model, &upper, LEVELS, is_root)?;
     }
+    if real == Path::new(ETC) {
+        own_files(&upper, is_root)?;
+    }
     let options =
         format!("lowerdir={},upperdir={},workdir={},userxattr", real.display(), upper.display(), work.display());
     sys::mount_with("overlay", &real.to_string_lossy(), "overlay", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &options)
@@ -210,19 +214,40 @@ fn copy_directories(from: &Path, metadata: &Metadata, to: &Path, levels: u8, is_
     Ok(())
 }
 
+/// Puts those of [`FILES`] into the upper layer that the lab cannot write to otherwise: in a user's lab all, since they belong
+/// to the machine's root; in each lab those that are links into the machine's `/run`, as with systemd-resolved.
+fn own_files(upper: &Path, is_root: bool) -> Result<()> {
+    for name in FILES {
+        let path = Path::new(ETC).join(name);
+        let is_link = path.is_symlink();
+        match fs::read(&path) {
+            Ok(text) if is_link || !is_root => copy(&path, &text, &upper.join(name))?,
+            Err(_) if is_link => copy(&path, b"", &upper.join(name))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Mounts copies over [`FILES`].
 fn files(store: &Path) -> Result<()> {
     directory(store, 0o755)?;
     for name in FILES {
-        let path = format!("{ETC}/{name}");
+        let path = Path::new(ETC).join(name);
         let Ok(text) = fs::read(&path) else { continue };
-        let copy = store.join(name);
-        let failed = |e| Error::io(format!("copy `{path}`"), &e);
-        fs::write(&copy, text).map_err(failed)?;
-        fs::set_permissions(&copy, fs::metadata(&path).map_err(failed)?.permissions()).map_err(failed)?;
-        bind(&copy, &path)?;
+        let copied = store.join(name);
+        copy(&path, &text, &copied)?;
+        bind(&copied, &path.to_string_lossy())?;
     }
     Ok(())
+}
+
+/// Writes `text` to `to`, with the permissions of `path`.
+fn copy(path: &Path, text: &[u8], to: &Path) -> Result<()> {
+    let mode = fs::metadata(path).map_or(0o644, |metadata| metadata.mode());
+    fs::write(to, text)
+        .and_then(|()| fs::set_permissions(to, Permissions::from_mode(mode & 0o7777)))
+        .map_err(|e| Error::io(format!("copy `{}`", path.display()), &e))
 }
 
 /// Mounts a directory with the directories of `real` over it.

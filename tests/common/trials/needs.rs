@@ -21,7 +21,7 @@ pub(crate) enum Need {
     Root,
     /// A new network namespace has `lo` alone: no module for tunnels adds its fallback devices.
     LoAlone,
-    /// A program on PATH, and the Debian package that has it.
+    /// A program on PATH or at a path, and the Debian package that has it.
     Tool(&'static str, &'static str),
     /// A program at this path.
     File(PathBuf),
@@ -33,12 +33,13 @@ impl Need {
     /// What a word of `#[trial(…)]`, or of a `//! needs:` line, stands for.
     pub(crate) fn of(word: &str) -> Self {
         match word {
+            "lab" => Self::Lab,
             "root" => Self::Root,
             "lo_alone" => Self::LoAlone,
-            path if path.starts_with('/') => Self::File(path.into()),
-            name => match tools().find(|(tool, _)| *tool == name) {
+            word => match tools().find(|(tool, _)| *tool == word) {
                 Some((tool, package)) => Self::Tool(tool, package),
-                None => Self::Kernel(name.to_owned()),
+                None if word.starts_with('/') => Self::File(word.into()),
+                None => Self::Kernel(word.to_owned()),
             },
         }
     }

@@ -22,7 +22,7 @@ const ONE_VARIABLE: &str = "NSLAB_TEST_INJECTION";
 const ERRORS: [&str; 7] = ["EIO", "ENOMEM", "EPERM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC"];
 
 /// Calls that the kernel never refuses (or, as `close`, not with these numbers), and those that do not return.
-const NEVER: [&str; 13] = [
+const NEVER: [&str; 14] = [
     "clock_nanosleep",
     "close_range",
     "exit",
@@ -36,6 +36,7 @@ const NEVER: [&str; 13] = [
     "restart_syscall",
     "rt_sigprocmask",
     "rt_sigreturn",
+    "umask",
 ];
 
 /// Memory, threads, signals: the C library and Rust's runtime make these calls, and some end the process at once.
