@@ -206,6 +206,7 @@ impl Child<'_> {
 
     /// Executes the first candidate that can be executed. Returns the errno, of several candidates that of any.
     fn execute(&self) -> Errno {
+        let is_piped = matches!(self.plan.streams, Streams::Pipes { .. });
         let mut last = Errno::ENOENT;
         for candidate in &self.plan.candidates {
             // SAFETY: the arrays end with a null pointer; they and their strings outlive the call.
@@ -214,9 +215,7 @@ impl Child<'_> {
                 errno @ (Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                     last = errno;
                 }
-                Errno::ENOEXEC if !matches!(self.plan.streams, Streams::Pipes { .. }) => {
-                    return self.interpret(candidate);
-                }
+                Errno::ENOEXEC if !is_piped => return self.interpret(candidate),
                 errno => return errno,
             }
         }
@@ -254,11 +253,9 @@ fn connect(stdin: Option<BorrowedFd<'_>>, stdout: BorrowedFd<'_>, stderr: Borrow
 
 /// Closes standard streams, and makes the child the leader of a process group.
 fn inherit(closed: [bool; 3], leads_group: bool) {
-    for (fd, is_closed) in (0..).zip(closed) {
-        if is_closed {
-            // SAFETY: close(2) accesses no memory; it closes a descriptor of the child alone.
-            unsafe { libc::close(fd) };
-        }
+    for (fd, _) in (0..).zip(closed).filter(|(_, is_closed)| *is_closed) {
+        // SAFETY: close(2) accesses no memory; it closes a descriptor of the child alone.
+        unsafe { libc::close(fd) };
     }
     if leads_group {
         // SAFETY: setpgid(2) accesses no memory.
