@@ -4,15 +4,15 @@
 //! fails. A seccomp filter answers these system calls with success instead, and does nothing; the method is that of
 //! charliecloud. `docs/programs.md` says what it cannot do.
 //!
-//! One thread installs the filter, and from then on only starts programs, which inherit it. It takes no `no_new_privs`:
-//! root of the lab may install a filter without. Threads and sandboxes of nslab itself have no filter.
+//! A thread that starts programs installs the filter once, for good; programs inherit it. It takes no `no_new_privs`: root
+//! of the lab may install a filter without. nslab itself makes none of these system calls.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread;
 
 use libc::sock_filter;
-use nix::errno::Errno;
 
 use super::{ids, sys, thread_error};
 use crate::error::{Error, Kind, Result};
@@ -22,43 +22,48 @@ pub(crate) fn is_on() -> bool {
     ids::current() == ids::Ids::Pretend
 }
 
+/// Gives the calling thread the filter, if it does not have it.
+pub(crate) fn install() -> Result<()> {
+    thread_local! {
+        static HAS_FILTER: Cell<bool> = const { Cell::new(false) };
+    }
+    if !HAS_FILTER.get() {
+        strict()?; // a thread inherits the filter, too
+        sys::install_filter(&filter()).map_err(|errno| {
+            Error::sys("install the filter for pretended ids", errno).hint("`--ids one` starts programs without it")
+        })?;
+        HAS_FILTER.set(true);
+    }
+    Ok(())
+}
+
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs `start` on the thread that has the filter.
-///
-/// # Errors
-/// What `start` returns, or that the kernel refuses the filter.
-pub(crate) fn with_filter<T: Send + 'static>(start: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    static STARTER: OnceLock<Result<Sender<Job>>> = OnceLock::new();
-    let ended = || Error::plain(Kind::Bug, "the thread that starts programs has ended");
-    let starter = STARTER.get_or_init(starter).as_ref().map_err(Clone::clone)?;
+/// Runs `start` on a thread without the filter.
+pub(crate) fn without_filter<T: Send + 'static>(start: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let (answer, answered) = sync_channel(1);
     let job = move || {
         let _ = answer.send(start()); // the thread that asked waits
     };
-    starter.send(Box::new(job)).map_err(|_| ended())?;
+    let ended = || Error::plain(Kind::Bug, "the thread that starts programs has ended");
+    strict()?.send(Box::new(job)).map_err(|_| ended())?;
     answered.recv().map_err(|_| ended())?
 }
 
-/// Starts the thread.
-fn starter() -> Result<Sender<Job>> {
-    let (sender, jobs) = channel::<Job>();
-    let (installed, answer) = sync_channel(1);
-    let work = move || {
-        let done = sys::install_filter(&filter());
-        let _ = installed.send(done); // the thread that asked waits
-        if done.is_ok() {
+/// The thread without the filter. It is made before any thread has the filter, and takes jobs as long as nslab runs.
+fn strict() -> Result<&'static Sender<Job>> {
+    static STRICT: OnceLock<Result<Sender<Job>>> = OnceLock::new();
+    let start = || {
+        let (sender, jobs) = channel::<Job>();
+        let work = move || {
             for job in jobs {
                 job();
             }
-        }
+        };
+        let thread = thread::Builder::new().name("strict".into()).stack_size(256 << 10).spawn(work);
+        thread.map(|_| sender).map_err(|e| thread_error("start the thread that starts strict programs", &e))
     };
-    let thread = thread::Builder::new().name("starter".into()).stack_size(256 << 10).spawn(work);
-    thread.map_err(|e| thread_error("start the thread that starts programs", &e))?;
-    answer.recv().unwrap_or(Err(Errno::ESRCH)).map_err(|errno| {
-        Error::sys("install the filter for pretended ids", errno).hint("`--ids one` starts programs without it")
-    })?;
-    Ok(sender)
+    STRICT.get_or_init(start).as_ref().map_err(Clone::clone)
 }
 
 /// The architecture of the filter as seccomp(2) names it: `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_AARCH64`. Programs of another

@@ -102,6 +102,7 @@ fn mount_all(is_root: bool) -> Result<String> {
         mounts::attach(&real, &path.to_string_lossy())?;
     }
     let _ = sys::unmount(Path::new(STORE)); // the overlays hold it
+    let _ = fs::remove_dir(STORE);
     Ok(lines.concat())
 }
 

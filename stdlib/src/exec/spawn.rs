@@ -4,6 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{env, fs};
 
 use nix::errno::Errno;
@@ -54,8 +55,11 @@ pub(crate) struct Program {
 
 /// Starts `program` inside `namespaces`. It is looked for in the mount namespace among them.
 pub(crate) fn spawn(namespaces: Vec<NsHandle>, program: Program) -> Result<Started> {
-    if pretend::is_on() && !program.strict {
-        return pretend::with_filter(move || spawn_here(&namespaces, &program));
+    if pretend::is_on() {
+        if program.strict {
+            return pretend::without_filter(move || spawn_here(&namespaces, &program));
+        }
+        pretend::install()?;
     }
     spawn_here(&namespaces, &program)
 }
@@ -79,6 +83,13 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
     let requires_directory = directory.is_some();
     let directory = directory.clone().or_else(own_directory);
     let path = search_path(variables);
+    let is_replaced = |variable: &CString| {
+        let name = variable.as_bytes().split(|byte| *byte == b'=').next();
+        variables.iter().any(|(other, _)| name == Some(other.as_bytes()))
+    };
+    let inherited = environment().iter().filter(|variable| *inherits && !is_replaced(variable));
+    let added = variables.iter().map(|(name, value)| variable(name.as_ref(), value.as_ref()));
+    let added: Vec<_> = added.collect::<Result<_>>()?;
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
         shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
@@ -98,7 +109,7 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         limits: limits.clone(),
         candidates: candidates(&path, program).iter().map(|path| c_string(path.as_os_str())).collect::<Result<_>>()?,
         argv: argv.iter().map(|word| c_string(word)).collect::<Result<_>>()?,
-        environment: environment(variables, *inherits)?,
+        environment: inherited.chain(&added).map(CString::as_c_str).collect(),
     };
     let mut result = start(namespaces, &plan)?;
     if let Err((Step::Execute, _)) = result
@@ -156,19 +167,15 @@ fn c_string(text: &OsStr) -> Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))
 }
 
-/// The environment of this process if it is inherited, with `variables` instead of its variables of the same names.
-fn environment(variables: &[(String, String)], inherits: bool) -> Result<Vec<CString>> {
-    let is_replaced = |name: &OsStr| variables.iter().any(|(other, _)| name == other.as_str());
-    let inherited = env::vars_os().filter(|(name, _)| inherits && !is_replaced(name));
-    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-    inherited
-        .chain(variables)
-        .map(|(mut text, value)| {
-            text.push("=");
-            text.push(value);
-            c_string(&text)
-        })
-        .collect()
+/// The environment of this process, which does not change once there are threads.
+fn environment() -> &'static [CString] {
+    static ENVIRONMENT: OnceLock<Vec<CString>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| env::vars_os().filter_map(|(name, value)| variable(&name, &value).ok()).collect())
+}
+
+/// `NAME=VALUE`.
+fn variable(name: &OsStr, value: &OsStr) -> Result<CString> {
+    c_string(&[name, value].join(OsStr::new("=")))
 }
 
 /// The paths at which `program` may be.

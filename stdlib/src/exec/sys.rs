@@ -30,6 +30,20 @@ pub(crate) fn clone_process(namespaces: CloneFlags) -> Sys<Option<Pid>> {
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
 }
 
+/// As [`clone_process`]; also returns a descriptor that names the child, without `pidfd_open(2)`, which a container's
+/// filter may refuse.
+pub(crate) fn clone_with_pidfd(namespaces: CloneFlags) -> Sys<Option<(Pid, OwnedFd)>> {
+    let flags = libc::c_long::from(namespaces.bits() | libc::CLONE_PIDFD | libc::SIGCHLD);
+    let mut pidfd: RawFd = -1;
+    // SAFETY: as above. The kernel writes the descriptor through the third argument, which is valid for it.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    match Errno::result(i32::try_from(pid).unwrap_or(-1))? {
+        0 => Ok(None),
+        // SAFETY: the kernel has just made the descriptor, and no other value owns it.
+        pid => Ok(Some((Pid::from_raw(pid), unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+    }
+}
+
 /// As [`fork`], with a PID far from those that the pid namespace of the child gives out: it skips none for the child. A
 /// kernel or a filter without `clone3(2)` gives it the next one.
 pub(crate) fn fork_apart() -> Sys<Option<Pid>> {

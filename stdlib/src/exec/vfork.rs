@@ -48,7 +48,7 @@ pub(super) struct Plan<'a> {
     /// The files that are tried in turn, until one can be executed.
     pub candidates: Vec<CString>,
     pub argv: Vec<CString>,
-    pub environment: Vec<CString>,
+    pub environment: Vec<&'a CStr>,
 }
 
 /// The standard streams of the child. No descriptor here is below 3: Rust's runtime opens the first three.
@@ -96,7 +96,8 @@ pub(super) fn start(plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
 }
 
 fn start_on(stack: &Stack, plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
-    let (argv, environment) = (pointers(&plan.argv), pointers(&plan.environment));
+    let (argv, environment) =
+        (pointers(plan.argv.iter().map(CString::as_c_str)), pointers(plan.environment.iter().copied()));
     // What execvp(3) executes for a file without a format that the kernel has: sh FILE ARGUMENTS…
     let script = [SHELL.as_ptr(), ptr::null()].into_iter().chain(argv.iter().skip(1).copied()).map(Cell::new);
     let script: Vec<_> = script.collect();
@@ -126,8 +127,8 @@ fn start_on(stack: &Stack, plan: &Plan<'_>) -> Result<(Pid, OwnedFd), Failed> {
 const SHELL: &CStr = c"/bin/sh";
 
 /// An array of strings as execve(2) takes it.
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
+    strings.map(CStr::as_ptr).chain([ptr::null()]).collect()
 }
 
 /// What the child reads: the plan, and its strings as execve(2) takes them.

@@ -141,12 +141,13 @@ fn try_to_help(alive: &OwnedFd, mapped: OwnedFd, born_end: OwnedFd) -> Result<Op
     let (go, go_end) = pipe()?;
     let (requests, covers) = covers::channel()?;
     // CLONE_PARENT: a child of the front, which outlives this process.
-    let Some(keeper) = sys::clone_process(NAMESPACES | CloneFlags::CLONE_PARENT).map_err(forbidden)? else {
+    let born = sys::clone_with_pidfd(NAMESPACES | CloneFlags::CLONE_PARENT).map_err(forbidden)?;
+    let Some((pid, keeper)) = born else {
         return Ok(Some(Lab { go, covers }));
     };
     drop((go, covers));
     let go_end = File::from(go_end);
-    let (child, keeper) = cover(keeper, born_end, &go_end, ids).unwrap_or_else(|error| refuse(&go_end, error));
+    let child = cover(pid, &keeper, born_end, &go_end, ids).unwrap_or_else(|error| refuse(&go_end, error));
     drop(go_end);
     let guarded = mounts::has_root_of_machine()?;
     if guarded {
@@ -163,28 +164,25 @@ fn refuse(mut go_end: &File, error: Error) -> ! {
     sys::exit_now(i32::from(FORBIDDEN))
 }
 
-/// Maps the keeper's ids and starts a child that mounts the covers and then lets the keeper go on. Returns the child, and
-/// a descriptor of the keeper.
-fn cover(keeper: Pid, born_end: OwnedFd, go_end: &File, ids: [u8; 1]) -> Result<(Pid, OwnedFd)> {
+/// Maps the keeper's ids and starts a child that mounts the covers and then lets the keeper go on.
+fn cover(pid: Pid, keeper: &OwnedFd, born_end: OwnedFd, go_end: &File, ids: [u8; 1]) -> Result<Pid> {
     File::from(born_end)
-        .write_all(&keeper.as_raw().to_ne_bytes())
+        .write_all(&pid.as_raw().to_ne_bytes())
         .map_err(|e| Error::io("write the PID of the lab's first process", &e))?;
-    idmap::same(keeper)?;
-    let keeper = sys::pidfd_open(keeper).map_err(|e| Error::sys("open the lab's first process", e))?;
-    enter(&keeper, CloneFlags::CLONE_NEWPID)?;
+    idmap::same(pid)?;
+    enter(keeper, CloneFlags::CLONE_NEWPID)?;
     let mount = |mut go_end: &File| {
-        enter(&keeper, CloneFlags::CLONE_NEWNET)?;
+        enter(keeper, CloneFlags::CLONE_NEWNET)?;
         let guarded = mounts::has_root_of_machine()?;
         mounts::cover(guarded)?;
         let report = private::mount(guarded);
         let all = [report.as_bytes(), &ids].concat();
         go_end.write_all(&all).map_err(|e| Error::io("write to the lab's first process", &e))
     };
-    let child = in_child(|| match mount(go_end) {
+    in_child(|| match mount(go_end) {
         Ok(()) => 0,
         Err(error) => refuse(go_end, error),
-    })?;
-    Ok((child, keeper))
+    })
 }
 
 /// Enters namespaces of the lab. A pid namespace is for the children of the caller.
