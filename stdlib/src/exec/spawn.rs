@@ -77,12 +77,6 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
         Streams::Piped { stdin } => Some(Pipes::new(*stdin)?),
         Streams::Terminal | Streams::Inherited => None,
     };
-    // Entering a mount namespace sets the working directory to its root.
-    let is_moved = namespaces.iter().any(|ns| ns.kind() == NsKind::Mount);
-    let own_directory = || is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
-    let requires_directory = directory.is_some();
-    let directory = directory.clone().or_else(own_directory);
-    let path = search_path(variables);
     let is_replaced = |variable: &CString| {
         let name = variable.as_bytes().split(|byte| *byte == b'=').next();
         variables.iter().any(|(other, _)| name == Some(other.as_bytes()))
@@ -90,6 +84,12 @@ fn spawn_here(namespaces: &[NsHandle], program: &Program) -> Result<Started> {
     let inherited = environment().iter().filter(|variable| *inherits && !is_replaced(variable));
     let added = variables.iter().map(|(name, value)| variable(name.as_ref(), value.as_ref()));
     let added: Vec<_> = added.collect::<Result<_>>()?;
+    // Entering a mount namespace sets the working directory to its root.
+    let is_moved = namespaces.iter().any(|ns| ns.kind() == NsKind::Mount);
+    let own_directory = || is_moved.then(|| env::current_dir().unwrap_or_else(|_| PathBuf::from("/")));
+    let requires_directory = directory.is_some();
+    let directory = directory.clone().or_else(own_directory);
+    let path = search_path(variables);
     let mut plan = Plan {
         namespaces: in_order(namespaces).map(AsFd::as_fd).collect(),
         shares_memory: !namespaces.iter().any(|ns| matches!(ns.kind(), NsKind::Time | NsKind::User)),
