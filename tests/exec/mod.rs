@@ -84,7 +84,7 @@ fn a_closed_stream_is_closed_for_the_program() {
     }
 }
 
-#[trial]
+#[trial(setsid)]
 fn the_lab_ends_with_the_program() {
     // `finish` waits for every process of the run; none is left to print.
     sh("(sleep 1000; echo late) & setsid sleep 1000 & echo done").run().success().stdout("done\n");
@@ -109,7 +109,7 @@ fn a_program_that_ignores_sigterm_ends_with_its_lab() {
     run.signal(Signal::SIGINT).finish().status(0);
 }
 
-#[trial]
+#[trial(setsid)]
 fn a_signal_to_its_own_group_stays_in_the_lab() {
     let text = "trap 'echo caught; exit 9' TERM; kill 0; echo never";
     let outside = ["setsid", "--wait", "sh", "-c", r#""$0" "$@"; echo "outside: $?""#];

@@ -211,6 +211,7 @@ impl Child<'_> {
 
     /// Executes the first candidate that can be executed. Returns the errno, of several candidates that of any.
     fn execute(&self) -> Errno {
+        let is_piped = matches!(self.plan.streams, Streams::Pipes { .. });
         let mut last = Errno::ENOENT;
         for candidate in &self.plan.candidates {
             // SAFETY: the arrays end with a null pointer; they and their strings outlive the call.
@@ -219,9 +220,7 @@ impl Child<'_> {
                 errno @ (Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                     last = errno;
                 }
-                Errno::ENOEXEC if !matches!(self.plan.streams, Streams::Pipes { .. }) => {
-                    return self.interpret(candidate);
-                }
+                Errno::ENOEXEC if !is_piped => return self.interpret(candidate),
                 errno => return errno,
             }
         }
