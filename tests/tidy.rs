@@ -84,13 +84,13 @@ fn only_the_executor_enters_namespaces_and_makes_processes() {
 }
 
 #[trial(anywhere)]
-fn unsafe_code_is_in_three_files() {
+fn unsafe_code_is_in_three_places() {
     for (name, text) in sources().into_iter().filter(|(name, _)| name.contains("/src/")) {
         let found = code(&text)
             .any(|line| line.contains("unsafe {") || line.contains("unsafe fn") || line.contains("unsafe impl"));
         // System calls; the child that becomes a program; and the allocator, a trait that is unsafe to implement.
-        let files = ["sys.rs", "vfork.rs", "memory.rs"].map(|file| format!("stdlib/src/exec/{file}"));
-        let may = files.contains(&name);
+        let places = ["sys.rs", "vfork/", "memory.rs"].map(|place| format!("stdlib/src/exec/{place}"));
+        let may = places.iter().any(|place| name.starts_with(place));
         assert!(may || !found, "{name}");
     }
 }

@@ -22,15 +22,20 @@
 //! answer delays it without a limit: neither a timeout nor Ctrl-C ends that wait, the end of the lab does.
 #![allow(unsafe_code, reason = "system calls in memory that two processes share; the rules are above")]
 
+mod signals;
+mod stack;
+
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::sys::resource::Resource;
 use nix::unistd::Pid;
+
+use signals::{Blocked, LAST_SIGNAL, NONE, action, set_default_action, set_mask};
+use stack::{Report, Stack};
 
 /// Everything that the child needs.
 pub(super) struct Plan<'a> {
@@ -272,130 +277,5 @@ fn take_terminal() {
             libc::setpgid(0, 0);
             libc::tcsetpgrp(0, libc::getpid());
         }
-    }
-}
-
-/// The kernel's set of signals, all 64 of them: the C library's functions leave out the two that it uses itself.
-type Mask = u64;
-const LAST_SIGNAL: c_int = 64;
-const ALL: Mask = Mask::MAX;
-const NONE: Mask = 0;
-
-/// The kernel's `struct sigaction`. Handler, flags, on some architectures a restorer, and the mask have a word each.
-type Action = [libc::sighandler_t; 4];
-
-/// Sets the signal mask of the calling thread; stores the one before.
-fn set_mask(mask: &Mask, before: Option<&mut Mask>) {
-    let before = before.map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: both pointers are null or to masks of the size that is passed.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, ptr::from_ref(mask), before, size_of::<Mask>());
-    }
-}
-
-/// The handler of `signal`.
-fn action(signal: c_int) -> Option<libc::sighandler_t> {
-    let mut action: Action = [0; 4];
-    let none = ptr::null::<Action>();
-    // SAFETY: the kernel writes one action, which is not larger than `Action`.
-    let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, none, &raw mut action, size_of::<Mask>()) };
-    (done == 0).then_some(action[0])
-}
-
-/// Gives `signal` its default action. It fails for SIGKILL and SIGSTOP, which have no other.
-fn set_default_action(signal: c_int) {
-    let action: Action = [libc::SIG_DFL, 0, 0, 0];
-    let none = ptr::null_mut::<Action>();
-    // SAFETY: the kernel reads one action, which is not larger than `Action`.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, none, size_of::<Mask>()) };
-}
-
-/// All signals blocked in the calling thread, until it is dropped.
-struct Blocked(Mask);
-
-impl Blocked {
-    fn all() -> Self {
-        let mut before = NONE;
-        set_mask(&ALL, Some(&mut before));
-        Self(before)
-    }
-}
-
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        set_mask(&self.0, None);
-    }
-}
-
-/// The step that failed and its errno; zero if none has.
-struct Report {
-    step: AtomicI32,
-    errno: AtomicI32,
-}
-
-impl Report {
-    fn write(&self, (step, errno): Failed) {
-        self.errno.store(errno as i32, Ordering::Relaxed);
-        self.step.store(step as i32, Ordering::Release);
-    }
-
-    /// Reads the report and empties it.
-    fn take(&self) -> Option<Failed> {
-        let step = match self.step.swap(0, Ordering::Acquire) {
-            0 => return None,
-            step if step == Step::Enter as i32 => Step::Enter,
-            step if step == Step::Connect as i32 => Step::Connect,
-            step if step == Step::Directory as i32 => Step::Directory,
-            step if step == Step::Limit as i32 => Step::Limit,
-            _ => Step::Execute,
-        };
-        Some((step, Errno::from_raw(self.errno.load(Ordering::Relaxed))))
-    }
-}
-
-/// The child's stack: a page that cannot be accessed, the stack, and the report.
-struct Stack {
-    base: NonNull<c_void>,
-    length: usize,
-}
-
-impl Stack {
-    /// What the child uses of it is a few hundred bytes.
-    const SIZE: usize = 64 << 10;
-    /// Room for the report; a multiple of what the architectures align a stack to.
-    const REPORT: usize = 64;
-
-    /// Maps a stack. A child with a copy of the memory shares this mapping all the same.
-    fn new(is_private: bool) -> Result<Self, Errno> {
-        // SAFETY: sysconf(3) has no precondition.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(|_| Errno::EINVAL)?;
-        let length = page + Self::SIZE;
-        let sharing = if is_private { libc::MAP_PRIVATE } else { libc::MAP_SHARED };
-        let flags = sharing | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: a new mapping at an address that the kernel chooses.
-        let base = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-        let base = NonNull::new(base).filter(|base| base.as_ptr() != libc::MAP_FAILED).ok_or_else(Errno::last)?;
-        let stack = Self { base, length };
-        // SAFETY: the first page of the mapping, which nothing uses.
-        check(unsafe { libc::mprotect(base.as_ptr(), page, libc::PROT_NONE) })?;
-        Ok(stack)
-    }
-
-    /// Where the stack begins: it grows downwards.
-    fn top(&self) -> *mut c_void {
-        // SAFETY: the offset is within the mapping.
-        unsafe { self.base.as_ptr().byte_add(self.length - Self::REPORT) }
-    }
-
-    fn report(&self) -> &Report {
-        // SAFETY: within the mapping and aligned; zeroes, as the kernel maps them, are a valid report.
-        unsafe { &*self.top().cast() }
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's; the child has executed or ended.
-        unsafe { libc::munmap(self.base.as_ptr(), self.length) };
     }
 }
