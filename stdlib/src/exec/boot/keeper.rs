@@ -103,12 +103,12 @@ fn start(
         drop((working, front));
         return Ok(child);
     }
-    let _ = prctl::set_name(INTERPRETER);
     // In a lab the kernel kills the interpreter with PID 1; with `--host` this signal does. It does not come if the
     // keeper died before the call.
     if prctl::set_pdeathsig(Signal::SIGKILL).is_err() || getppid() != me {
         sys::exit_now(137);
     }
+    let _ = prctl::set_name(INTERPRETER);
     if let Some(requests) = requests {
         covers::ask_over(requests);
     }
