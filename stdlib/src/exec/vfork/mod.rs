@@ -174,16 +174,12 @@ impl Child<'_> {
             Streams::Inherited { closed, leads_group } => inherit(closed, leads_group),
         }
         // Entering a mount namespace has set the working directory to its root.
-        if let Some(directory) = &self.plan.directory {
-            // SAFETY: the path is a string that outlives the call.
-            match check(unsafe { libc::chdir(directory.as_ptr()) }) {
-                Ok(_) => {}
-                Err(errno) if self.plan.requires_directory => return Err((Step::Directory, errno)),
-                Err(_) => {
-                    // SAFETY: the path is a string. The call cannot fail.
-                    unsafe { libc::chdir(c"/".as_ptr()) };
-                }
-            }
+        // SAFETY: the path is a string that outlives the call.
+        let enter = |path: &CStr| check(unsafe { libc::chdir(path.as_ptr()) });
+        match self.plan.directory.as_deref().map(enter) {
+            Some(Err(errno)) if self.plan.requires_directory => return Err((Step::Directory, errno)),
+            Some(Err(_)) => _ = enter(c"/"), // it cannot fail
+            _ => {}
         }
         for (resource, limit) in &self.plan.limits {
             let limit = libc::rlimit { rlim_cur: *limit, rlim_max: *limit };
