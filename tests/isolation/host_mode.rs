@@ -336,6 +336,10 @@ fn gc_undoes_when_all_were_killed() {
             std::thread::sleep(Duration::from_micros(random.below(time * 13 / 10)));
         }
         kill_all(&mut front);
+        // A child that has not executed its program yet has the descriptors of the session, and so the lock of its journal.
+        let has_executed =
+            |pid: &i32| !fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.as_os_str() == NSLAB);
+        wait_for("programs that were being started", || tagged(&tag).iter().all(has_executed));
         let journals = journals_there();
         left += usize::from(journals > 0);
         assert!(n > 0 || look() != before, "the control: something is left");

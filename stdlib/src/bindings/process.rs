@@ -109,7 +109,7 @@ fn command(options: &mut Options) -> Result<Command> {
     })
 }
 
-/// Says what stands for the options in `[printf %b STDIN |] [env ENV] [prlimit LIMITS] COMMAND`.
+/// Says what stands for the options in the equivalent command.
 fn fill(command: &Command, values: &mut Values<'_>) {
     if let Some(text) = &command.stdin {
         values.put("stdin", Ok(escaped(text)));
@@ -122,14 +122,13 @@ fn fill(command: &Command, values: &mut Values<'_>) {
     if !env.is_empty() {
         values.put("env", env.into_iter().collect::<Result<Vec<_>, _>>().map(|env| env.join(" ")));
     }
-    let limits = command.limits.iter().map(|(resource, limit)| match resource {
-        Resource::RLIMIT_CPU => format!("--cpu={limit}"),
-        Resource::RLIMIT_AS => format!("--as={limit}"),
-        _ => format!("--nofile={limit}"),
-    });
-    let limits: Vec<String> = limits.collect();
-    if !limits.is_empty() {
-        values.put("limits", Ok(limits.join(" ")));
+    for (resource, limit) in &command.limits {
+        let key = match resource {
+            Resource::RLIMIT_CPU => "max_cpu",
+            Resource::RLIMIT_AS => "max_memory",
+            _ => "max_files",
+        };
+        values.set(key, limit);
     }
 }
 
@@ -233,8 +232,8 @@ impl FromOptions for EndOptions {
 bindings! {
     /// Runs a program to its end and returns what it wrote and how it ended.
     ///
-    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] [env ENV] [prlimit LIMITS] COMMAND`. A string is split into words as
-    /// a shell does it, but no shell runs; an array is taken word by word. In a namespace the program sees that namespace's `/sys`, as after
+    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] [env ENV] [prlimit --cpu=MAX_CPU] [prlimit --as=MAX_MEMORY] [prlimit --nofile=MAX_FILES]
+    /// COMMAND`. A string is split into words as a shell does it, but no shell runs; an array is taken word by word. In a namespace the program sees that namespace's `/sys`, as after
     /// `ip netns exec`. The error of a program that is killed after its time has what it wrote as `stdout` and `stderr`.
     ///
     /// ```rhai
@@ -251,7 +250,8 @@ bindings! {
 
     /// Runs a command line by a shell to its end, with pipes and redirections, and returns what it wrote and how it ended.
     ///
-    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] [env ENV] [prlimit LIMITS] sh -c TEXT`. `exec` runs a program without a shell.
+    /// Like `[printf %b STDIN |] [timeout -s 9 TIMEOUT] [env ENV] [prlimit --cpu=MAX_CPU] [prlimit --as=MAX_MEMORY] [prlimit --nofile=MAX_FILES]
+    /// sh -c TEXT`. `exec` runs a program without a shell.
     ///
     /// ```rhai
     /// check sh("echo b a | tr ' ' '\n' | sort | head -n 1").stdout == "a\n";
@@ -264,8 +264,8 @@ bindings! {
 
     /// Starts a program in the background and returns its handle at once.
     ///
-    /// Like `[printf %b STDIN |] [env ENV] [prlimit LIMITS] COMMAND [>> LOG 2>&1] &`. It ends with the lab at the latest; what
-    /// it writes is kept in `stdout` and `stderr` of the handle. `NSLAB_PROGRAM` in its environment marks what it starts.
+    /// Like `[printf %b STDIN |] [env ENV] [prlimit --cpu=MAX_CPU] [prlimit --as=MAX_MEMORY] [prlimit --nofile=MAX_FILES] COMMAND
+    /// [>> LOG 2>&1] &`. It ends with the lab at the latest; what it writes is kept in `stdout` and `stderr` of the handle. `NSLAB_PROGRAM` in its environment marks what it starts.
     ///
     /// ```rhai
     /// let ns1 = netns("netns1");

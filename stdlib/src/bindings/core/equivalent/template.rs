@@ -120,12 +120,12 @@ fn parts(rest: &mut &str) -> Vec<Part> {
     }
 }
 
-/// The length of the hole that `rest` begins with: capitals that are a word. `-W` and `$PWD` are none.
+/// The length of the hole that `rest` begins with: capitals and underscores that are a word. `-W` and `$PWD` are none.
 fn hole(before: Option<char>, rest: &str) -> Option<usize> {
-    let length = rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len());
+    let length = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
     let is_word_before = before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '$'));
     let is_word_after = rest[length..].starts_with(char::is_alphanumeric);
-    (length > 0 && !is_word_before && !is_word_after).then_some(length)
+    (length > 0 && !is_word_before && !is_word_after && !rest.starts_with('_')).then_some(length)
 }
 
 fn fill(parts: &[Part], values: &Values<'_>, filled: &mut Filled) -> Result<(), Gap> {
