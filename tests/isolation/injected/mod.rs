@@ -21,9 +21,11 @@ const ONE_VARIABLE: &str = "NSLAB_TEST_INJECTION";
 
 const ERRORS: [&str; 7] = ["EIO", "ENOMEM", "EPERM", "EMFILE", "EINTR", "EAGAIN", "ENOSPC"];
 
-/// Calls that the kernel never refuses (or, as `close`, not with these numbers), and those that do not return.
-const NEVER: [&str; 14] = [
+/// Calls that the kernel never refuses, or not with these numbers, and those that do not return. `close` is among them: where
+/// an error is injected the descriptor stays open, while the kernel closes it whatever it reports.
+const NEVER: [&str; 15] = [
     "clock_nanosleep",
+    "close",
     "close_range",
     "exit",
     "exit_group",
