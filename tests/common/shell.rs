@@ -169,7 +169,8 @@ impl Shell {
             return NSLAB.into();
         }
         let reachable = self.path().join("nslab");
-        if fs::hard_link(NSLAB, &reachable).is_err() {
+        // A copy onto an earlier link would truncate the program itself.
+        if !reachable.exists() && fs::hard_link(NSLAB, &reachable).is_err() {
             fs::copy(NSLAB, &reachable).unwrap();
         }
         reachable
