@@ -93,8 +93,8 @@ fn ctrl_c_stops_everything_that_waits_and_keeps_the_session() {
         "wait_gone(link(\"lo\"), #{timeout: \"10m\"})",
         "for i in 0..1000 { try { sleep(600) } catch { } }",
     ] {
-        repl.line(waits);
-        repl.expect("\r\n"); // the line was taken
+        repl.line(&format!("print(\"be\" + \"gun\"); {waits}"));
+        repl.expect("begun"); // else Ctrl-C would be one for the editor
         repl.control('c');
         repl.expect("interrupted");
         repl.prompt("nslab> ");

@@ -47,7 +47,7 @@ fn a_program_that_is_not_there_says_so() {
     );
 }
 
-#[trial]
+#[trial(mount)]
 fn a_program_is_looked_for_in_its_own_mounts_along_the_path() {
     let script = r##"
         let made = `mount -t tmpfs none /run

@@ -84,7 +84,13 @@ fn a_repl_keeps_its_lab_beyond_its_end_and_that_of_its_terminal() {
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(3) == Some(&keeper.to_string()))
         });
         assert_eq!(owner.keeper(), Some(keeper), "{end}");
-        assert_eq!(owner.attached("netns_list().len + exec(\"pidof sleep\").stdout.split(\" \").len"), "2\n", "{end}");
+        assert_eq!(
+            owner.attached(
+                "netns_list().len + sh(\"cat /proc/[0-9]*/comm\").lines.filter(|name| name == \"sleep\").len"
+            ),
+            "2\n",
+            "{end}"
+        );
         owner.stop();
     }
 }
