@@ -1,8 +1,8 @@
 //! The macro that makes definitions of documented functions.
 
-/// Documented functions, as a slice of [`Binding`]s.
+/// Documented functions, as a slice of `Binding`s.
 ///
-/// `#[changes = …]` is the sample call of a function that changes the network, see [`Changes`]; `#[needs = …]` names
+/// `#[changes = …]` is the sample call of a function that changes the network, see `Changes`; `#[needs = …]` names
 /// what the kernel must have.
 macro_rules! bindings {
     ($($(#[doc = $doc:literal])+ $(#[changes = $changes:expr])? $(#[needs = $need:literal])*
